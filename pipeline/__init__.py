@@ -1,0 +1,1 @@
+"""Turn a Python LLM service into small, proven CPU and CUDA images."""

@@ -1,0 +1,1 @@
+"""Answer the Dagger session protocol on a machine without Dagger, over buildah."""
