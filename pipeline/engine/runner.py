@@ -1,0 +1,204 @@
+"""Start processes: one seam for the real machine and for tests.
+
+Every file of the engine that needs buildah, skopeo or mmdebstrap takes a
+`Runner`. Secrets travel in `input` or `env`, never in `argv`.
+"""
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+CHUNK_BYTES = 65536
+QUOTED_STDERR_LINES = 20
+
+Stream = Literal["stdout", "stderr"]
+Sink = Callable[[Stream, bytes], None]
+"""Called with each piece of output as it arrives; it must not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """Hold what a process left behind."""
+
+    returncode: int
+    """Exit status; negative is the signal that ended it."""
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+    @property
+    def text(self) -> str:
+        """Decode standard output without its last newline."""
+        return self.stdout.decode(errors="replace").rstrip("\n")
+
+    @property
+    def error_text(self) -> str:
+        """Decode standard error without its last newline."""
+        return self.stderr.decode(errors="replace").rstrip("\n")
+
+
+class CommandError(Exception):
+    """Say which command failed, with what code, and the end of its stderr."""
+
+    def __init__(self, argv: Sequence[str], completed: Completed) -> None:
+        self.argv = tuple(argv)
+        self.completed = completed
+        tail = "\n".join(completed.error_text.splitlines()[-QUOTED_STDERR_LINES:])
+        super().__init__(f"`{shlex.join(argv)}` exited with {completed.returncode}: {tail or 'no message'}")
+
+
+class Runner(Protocol):
+    """Run one process to its end."""
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes | None = None,  # noqa: A002 - the word that subprocess uses
+        env: Mapping[str, str] | None = None,
+        sink: Sink | None = None,
+    ) -> Completed:
+        """Return exit status and output; raise FileNotFoundError without the program.
+
+        `env` is the whole environment (None inherits). Standard input is
+        empty when `input` is None. `sink` sees output while it is made.
+        """
+        ...
+
+
+async def checked(
+    runner: Runner,
+    argv: Sequence[str],
+    *,
+    input: bytes | None = None,  # noqa: A002 - as in Runner.run
+    env: Mapping[str, str] | None = None,
+    sink: Sink | None = None,
+) -> Completed:
+    """Run a command that must exit with 0; raise CommandError otherwise."""
+    completed = await runner.run(argv, input=input, env=env, sink=sink)
+    if completed.returncode != 0:
+        raise CommandError(argv, completed)
+    return completed
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRunner:
+    """Run real processes, each the leader of its own process group.
+
+    Cancelling the task sends TERM to the whole group, then KILL to what is
+    left after `grace_s` seconds: nothing outlives its caller.
+    """
+
+    grace_s: float = 5.0
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes | None = None,  # noqa: A002 - as in Runner.run
+        env: Mapping[str, str] | None = None,
+        sink: Sink | None = None,
+    ) -> Completed:
+        """Return exit status and output of a real process."""
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL if input is None else asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=env,
+            start_new_session=True,
+        )
+        try:
+            stdout, stderr, _ = await asyncio.gather(
+                _drain(process.stdout, "stdout", sink),
+                _drain(process.stderr, "stderr", sink),
+                _feed(process.stdin, input),
+            )
+            return Completed(await process.wait(), stdout, stderr)
+        except BaseException:
+            await asyncio.shield(self._end(process))
+            raise
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        """Stop the group: TERM lets buildah and mmdebstrap unmount, KILL ends the rest."""
+        _signal_group(process.pid, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), self.grace_s)
+        _signal_group(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return
+
+
+async def _drain(stream: asyncio.StreamReader | None, name: Stream, sink: Sink | None) -> bytes:
+    pieces: list[bytes] = []
+    while stream is not None and (piece := await stream.read(CHUNK_BYTES)):
+        pieces.append(piece)
+        if sink is not None:
+            sink(name, piece)
+    return b"".join(pieces)
+
+
+async def _feed(stream: asyncio.StreamWriter | None, data: bytes | None) -> None:
+    if stream is None or data is None:
+        return
+    try:
+        stream.write(data)
+        await stream.drain()
+        stream.close()
+        await stream.wait_closed()
+    except (BrokenPipeError, ConnectionResetError):
+        return  # the process chose not to read; its exit status tells the rest
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Hold one recorded start."""
+
+    argv: tuple[str, ...]
+    input: bytes | None = None
+    env: Mapping[str, str] | None = None
+
+
+Answer = Completed | Callable[[Call], Completed]
+
+
+@dataclass(slots=True)
+class RecordingRunner:
+    """Record every start and run nothing: the fake that tests and plans use.
+
+    `answers` maps the first words of a command to its result; the longest
+    match wins, and an unknown command succeeds with no output.
+    """
+
+    answers: dict[tuple[str, ...], Answer] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes | None = None,  # noqa: A002 - as in Runner.run
+        env: Mapping[str, str] | None = None,
+        sink: Sink | None = None,
+    ) -> Completed:
+        """Return the prepared answer and remember the call."""
+        call = Call(tuple(argv), input, env)
+        self.calls.append(call)
+        known = [words for words in self.answers if call.argv[: len(words)] == words]
+        answer = self.answers[max(known, key=len)] if known else Completed(0)
+        completed = answer(call) if callable(answer) else answer
+        if sink is not None and completed.stdout:
+            sink("stdout", completed.stdout)
+        if sink is not None and completed.stderr:
+            sink("stderr", completed.stderr)
+        return completed
