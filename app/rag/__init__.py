@@ -1,0 +1,1 @@
+"""Retrieval service: embeddings, documents, search and grounded answers."""
