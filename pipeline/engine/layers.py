@@ -1,0 +1,212 @@
+"""Take layers out of containers-storage and keep them compressed.
+
+A layer is compressed once: the cache is keyed by what the layer holds (its
+diff id) and how it is compressed, so an app edit compresses one small layer.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import tempfile
+import zlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+
+from pipeline.engine.imageconfig import ImageError
+from pipeline.engine.runner import Runner, checked
+
+GZIP_LEVEL = 6
+GZIP_WINDOW_BITS = 31
+"""zlib's number for "gzip header and trailer"; the header has no name and time 0."""
+ZSTD_LEVEL = 3
+PIECE_BYTES = 4 << 20
+"""Each piece becomes one gzip member, so that all cores work on one layer."""
+
+
+class Compression(Enum):
+    """Name how a layer is stored, by the words of the Dagger API."""
+
+    GZIP = "Gzip"
+    ZSTD = "Zstd"
+    UNCOMPRESSED = "Uncompressed"
+
+    @classmethod
+    def parse(cls, text: str) -> "Compression":
+        """Read an API value; ImageError names what is not offered (EStarGZ)."""
+        try:
+            return cls(text)
+        except ValueError:
+            offered = ", ".join(member.value for member in cls)
+            raise ImageError(
+                f"layer compression {text} is not available in the embedded engine: use one of {offered}, "
+                "or a Dagger engine"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Point at one containers-storage root."""
+
+    root: Path
+    runroot: Path
+    driver: str = "overlay"
+
+    @property
+    def options(self) -> list[str]:
+        """Return the options that make buildah use this root."""
+        return ["--root", str(self.root), "--runroot", str(self.runroot), "--storage-driver", self.driver]
+
+    def reference(self, image: str) -> str:
+        """Return skopeo's name of an image: an image id, or `name:tag`."""
+        place = f"containers-storage:[{self.driver}@{self.root}+{self.runroot}]"
+        return f"{place}@{image}" if _is_image_id(image) else f"{place}{image}"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Describe one layer as it lies in the blob cache."""
+
+    diff_id: str
+    """`sha256:…` of the uncompressed tar."""
+    digest: str
+    """`sha256:…` of the file at `path`."""
+    size_bytes: int
+    raw_bytes: int
+    """Size of the uncompressed tar."""
+    path: Path
+
+
+async def layers_of(runner: Runner, storage: Storage, image_id: str) -> tuple[str, ...]:
+    """Return the diff ids of an image, lowest layer first; CommandError without it."""
+    done = await checked(runner, ["buildah", *storage.options, "inspect", "--type", "image", image_id])
+    return tuple(json.loads(done.stdout)["OCIv1"]["rootfs"].get("diff_ids") or ())
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCache:
+    """Keep compressed layers: `sha256/<digest>` and `layers/<diff id>.<compression>`."""
+
+    root: Path
+    runner: Runner
+    storage: Storage
+
+    async def layers(self, image_id: str | None, compression: Compression) -> tuple[Layer, ...]:
+        """Return an image's layers, compressing those not seen before.
+
+        None stands for the empty image. CommandError when skopeo cannot
+        read the image.
+        """
+        diff_ids = await layers_of(self.runner, self.storage, image_id) if image_id else ()
+        missing = {diff_id for diff_id in diff_ids if self.find(diff_id, compression) is None}
+        if image_id and missing:
+            known = set(diff_ids) - missing
+            await self._export(image_id, known, missing, compression)
+        return tuple(self._found(diff_id, compression) for diff_id in diff_ids)
+
+    def find(self, diff_id: str, compression: Compression) -> Layer | None:
+        """Return a cached layer, or None."""
+        try:
+            record = json.loads(self._record(diff_id, compression).read_bytes())
+            layer = Layer(
+                diff_id, record["digest"], record["size"], record["raw"], self.blob(record["digest"])
+            )
+            return layer if layer.path.stat().st_size == layer.size_bytes else None
+        except (OSError, ValueError, KeyError):
+            return None  # a record cut short by a crash is the same as none
+
+    def blob(self, digest: str) -> Path:
+        """Return where the blob of a digest lies."""
+        return self.root / "sha256" / digest.removeprefix("sha256:")
+
+    def _record(self, diff_id: str, compression: Compression) -> Path:
+        return self.root / "layers" / f"{diff_id.removeprefix('sha256:')}.{compression.value.lower()}.json"
+
+    def _found(self, diff_id: str, compression: Compression) -> Layer:
+        layer = self.find(diff_id, compression)
+        if layer is None:
+            raise FileNotFoundError(f"{self._record(diff_id, compression)}: layer {diff_id} was not exported")
+        return layer
+
+    async def _export(
+        self, image_id: str, known: set[str], missing: set[str], compression: Compression
+    ) -> None:
+        for folder in ("sha256", "layers"):
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.root, prefix="export-") as scratch:
+            raw = Path(scratch, "blobs", "sha256")
+            raw.mkdir(parents=True)  # noqa: ASYNC240 - a few microseconds
+            for diff_id in known:
+                # skopeo asks only whether the blob exists: an empty file makes it skip the layer
+                (raw / diff_id.removeprefix("sha256:")).touch()
+            await checked(self.runner, _export_command(self.storage.reference(image_id), Path(scratch)))
+            files = [(diff_id, raw / diff_id.removeprefix("sha256:")) for diff_id in sorted(missing)]
+            await asyncio.to_thread(self._store_all, files, compression)
+
+    def _store_all(self, files: Sequence[tuple[str, Path]], compression: Compression) -> None:
+        """Compress layers side by side; the pieces share one pool of threads."""
+        cores = os.cpu_count() or 1
+        with ThreadPoolExecutor(cores) as pieces, ThreadPoolExecutor(cores) as layers:
+            jobs = [layers.submit(self._store, diff_id, raw, compression, pieces) for diff_id, raw in files]
+            for job in jobs:
+                job.result()
+
+    def _store(self, diff_id: str, raw: Path, compression: Compression, pool: ThreadPoolExecutor) -> None:
+        raw_bytes = raw.stat().st_size
+        packed = raw.with_suffix(".packed")
+        if compression is Compression.UNCOMPRESSED:
+            raw.rename(packed)
+            digest = diff_id
+        else:
+            digest = compress(raw, packed, compression, pool)
+        record = {"digest": digest, "size": packed.stat().st_size, "raw": raw_bytes}
+        packed.rename(self.blob(digest))
+        draft = raw.with_suffix(".record")
+        draft.write_text(json.dumps(record))
+        draft.rename(self._record(diff_id, compression))
+
+
+def compress(raw: Path, packed: Path, compression: Compression, pool: ThreadPoolExecutor) -> str:
+    """Write `packed` from `raw` and return its digest; same bytes for same input."""
+    digest = hashlib.sha256()
+    with raw.open("rb") as source, packed.open("wb") as target:
+        pieces = _gzip_members(source, pool) if compression is Compression.GZIP else _zstd_frame(source)
+        for piece in pieces:
+            digest.update(piece)
+            target.write(piece)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _gzip_members(source: BinaryIO, pool: ThreadPoolExecutor) -> Iterator[bytes]:
+    """Yield one gzip member per piece, in order, a few pieces ahead."""
+    waiting: deque[Future[bytes]] = deque()
+    ahead = 2 * (os.cpu_count() or 1)
+    while piece := source.read(PIECE_BYTES):
+        waiting.append(pool.submit(zlib.compress, piece, GZIP_LEVEL, GZIP_WINDOW_BITS))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _zstd_frame(source: BinaryIO) -> Iterator[bytes]:
+    yield from zstandard.ZstdCompressor(level=ZSTD_LEVEL).read_to_iter(source, write_size=PIECE_BYTES)
+
+
+def _export_command(reference: str, scratch: Path) -> list[str]:
+    return [
+        *("skopeo", "copy", "--quiet", "--insecure-policy"),
+        *("--dest-oci-accept-uncompressed-layers", "--dest-shared-blob-dir", str(scratch / "blobs")),
+        *(reference, f"oci:{scratch / 'layout'}"),
+    ]
+
+
+def _is_image_id(text: str) -> bool:
+    return len(text) == hashlib.sha256().digest_size * 2 and set(text) <= set("0123456789abcdef")
