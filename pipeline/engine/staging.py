@@ -1,0 +1,91 @@
+"""Write beside the final name, then rename: complete or not at all."""
+# ruff: noqa: PTH101, PTH120
+# Strings on purpose: pathlib costs more than the system calls here.
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+STAGING_PREFIX: Final = ".tmp-"
+"""Names that begin so are unfinished work of a process, alive or dead."""
+
+
+@contextlib.contextmanager
+def staged(final: Path) -> Iterator[Path]:
+    """Give a free sibling path; rename it to `final` when the block ends.
+
+    The block makes a file, link or folder there (or nothing: no rename). A
+    file replaces a file; a folder replaces only nothing or an empty folder.
+    If the block raises, what it made is removed.
+
+    Raises:
+        FileExistsError: `final` is a folder that is not empty.
+
+    """
+    folder = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=final.parent))
+    here = folder / "made"
+    try:
+        yield here
+        if here.is_symlink() or here.exists():
+            _rename(here, final)
+    finally:
+        remove_tree(folder)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file's content at once; a reader sees all of it or none."""
+    with staged(path) as here:
+        here.write_bytes(content)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder and all below it, read-only ones too; absent is fine.
+
+    A link is removed, never followed.
+
+    Raises:
+        OSError: what the system refuses, naming the file.
+
+    """
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(mode):
+        path.unlink(missing_ok=True)
+        return
+    shutil.rmtree(path, onerror=_open_and_retry)
+
+
+def _rename(source: Path, final: Path) -> None:
+    try:
+        source.rename(final)
+    except OSError as problem:
+        if problem.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR}:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(final)) from problem
+        raise
+
+
+def _open_and_retry(
+    function: Callable[..., Any], name: str, problem: tuple[type[BaseException], BaseException, TracebackType]
+) -> None:
+    """Open a folder to its owner, then try again; gone meanwhile is fine."""
+    error = problem[1]
+    if isinstance(error, FileNotFoundError):
+        return
+    if not isinstance(error, PermissionError) or getattr(error, "retried", False):
+        raise error
+    for folder in (os.path.dirname(name), name):
+        if stat.S_ISDIR(os.lstat(folder).st_mode):
+            os.chmod(folder, 0o700)
+    if function in (os.unlink, os.rmdir):
+        function(name)
+    else:
+        remove_tree(Path(name))
