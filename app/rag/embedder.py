@@ -1,0 +1,218 @@
+"""Embedder: texts in, float32 (n, dimensions) of L2 norm 1 out."""
+
+import json
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol, Self
+
+import anyio
+import anyio.to_thread
+
+from rag.cpus import granted_cpus
+from rag.errors import InputError, ModelError
+from rag.metrics import Metrics
+from rag.settings import Settings
+from rag.vectors import Embeddings, Vector
+
+TextOrIds = str | list[int]
+
+GROUP: Final = 8
+"""Inputs of one inference."""
+
+
+class Embedder(Protocol):
+    """Turn inputs into vectors; the local model, the upstream and the test double do."""
+
+    name: str
+    device: str
+    dimensions: int | None
+    """Length of a row; None while only the upstream knows."""
+
+    async def warm_up(self) -> None:
+        """Do what must be done once before the first request."""
+
+    async def embed(self, inputs: Sequence[TextOrIds]) -> Embeddings:
+        """Embed texts or token ids, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """Say how a model folder is to be read."""
+
+    max_tokens: int
+    """Longest input in tokens, special tokens included; what is beyond is cut off."""
+    pooling: Literal["mean", "cls"]
+    """How the rows of the last layer become one."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read config.json and, where present, the sentence-transformers files.
+
+        Raises:
+            ModelError: a file is not JSON, or asks for a pooling that is not implemented.
+
+        """
+        config = _read_json(folder / "config.json")
+        sentence = _read_json(folder / "sentence_bert_config.json")
+        limits = (
+            config.get("max_length"),
+            sentence.get("max_seq_length"),
+            config.get("max_position_embeddings"),
+        )
+        pooling = config.get("pooling", "mean")
+        if pooling not in ("mean", "cls"):
+            raise ModelError(f"{folder}/config.json: found pooling {pooling!r}, expected 'mean' or 'cls'.")
+        return cls(max_tokens=int(next((limit for limit in limits if limit), 512)), pooling=pooling)
+
+
+class LocalEmbedder:
+    """Run an ONNX model in worker threads, a bounded number at a time."""
+
+    def __init__(self, settings: Settings, session: Any, tokenizer: Any, metrics: Metrics) -> None:
+        self.name = settings.model_name
+        self.card = ModelCard.load(settings.model_dir)
+        self.device = "cuda" if "CUDAExecutionProvider" in session.get_providers() else "cpu"
+        self.dimensions: int | None = int(session.get_outputs()[0].shape[-1])
+        self._session = session
+        self._wanted = {item.name for item in session.get_inputs()}
+        self._tokenizer = tokenizer
+        self._slots = anyio.CapacityLimiter(settings.inferences)
+        self._metrics = metrics
+
+    @classmethod
+    def load(cls, settings: Settings, metrics: Metrics) -> Self:
+        """Open the model folder; takes 0.1-0.2 s for MiniLM, so call it in a thread.
+
+        Raises:
+            ModelError: a file is missing or cannot be read, or DEVICE=cuda without a GPU.
+
+        """
+        check_model_dir(settings.model_dir)
+        from tokenizers import Tokenizer  # noqa: PLC0415 - only the local variants have it
+
+        try:
+            tokenizer = Tokenizer.from_file(str(settings.model_dir / "tokenizer.json"))
+        except Exception as exc:  # tokenizers raises the bare class
+            raise ModelError(f"{settings.model_dir}/tokenizer.json: not a tokenizer: {exc}") from exc
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(ModelCard.load(settings.model_dir).max_tokens)
+        return cls(settings, _open_session(settings), tokenizer, metrics)
+
+    async def warm_up(self) -> None:
+        """Run one inference, so that the first request finds memory and threads ready."""
+        await self.embed(["warm-up"])
+
+    async def embed(self, inputs: Sequence[TextOrIds]) -> Embeddings:
+        """Embed n texts or token-id lists -> n rows; token ids are the model's own, unframed.
+
+        Raises:
+            InputError: a token id is not in the vocabulary.
+
+        """
+        return await anyio.to_thread.run_sync(self._embed, inputs, limiter=self._slots)
+
+    def _embed(self, inputs: Sequence[TextOrIds]) -> Embeddings:
+        ids = [self._token_ids(item) for item in inputs]
+        rows: list[Vector] = [array("f")] * len(ids)
+        # Like lengths together: padding is work thrown away.
+        by_length = sorted(range(len(ids)), key=lambda place: len(ids[place]))
+        with self._metrics.inference_seconds.time():
+            for group in _groups(by_length, GROUP):
+                for place, row in zip(group, self._infer([ids[place] for place in group]), strict=True):
+                    rows[place] = row
+        tokens = sum(map(len, ids))
+        self._metrics.embedded_texts.inc(len(ids))
+        self._metrics.embedded_tokens.inc(tokens)
+        return Embeddings(rows, tokens)
+
+    def _token_ids(self, item: TextOrIds) -> list[int]:
+        if isinstance(item, str):
+            return list(self._tokenizer.encode(item).ids)
+        size = self._tokenizer.get_vocab_size()
+        if any(not 0 <= number < size for number in item):
+            raise InputError(
+                f"found a token id outside 0 to {size - 1}. Send ids of {self.name}'s vocabulary, or text.",
+                param="input",
+            )
+        # An empty text is only its frame: [CLS] [SEP] for BERT.
+        first, *last = self._tokenizer.encode("").ids or [None]
+        kept = item[: self.card.max_tokens - len(last) - 1]
+        return [first, *kept, *last] if first is not None else kept
+
+    def _infer(self, ids: Sequence[Sequence[int]]) -> Iterator[Vector]:
+        import numpy as np  # noqa: PLC0415 - only the local variants have it
+
+        longest = max(map(len, ids))
+        tokens = np.zeros((len(ids), longest), np.int64)
+        mask = np.zeros_like(tokens)
+        for row, numbers in enumerate(ids):
+            tokens[row, : len(numbers)] = numbers
+            mask[row, : len(numbers)] = 1
+        feeds = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": np.zeros_like(tokens)}
+        states = self._session.run(None, {name: feeds[name] for name in feeds if name in self._wanted})[0]
+        pooled = _pooled(states.astype(np.float32, copy=False), mask, self.card.pooling)
+        pooled /= np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
+        return (array("f", row.tobytes()) for row in pooled)
+
+
+def check_model_dir(folder: Path) -> None:
+    """Stop at once when a file of the model is missing.
+
+    Raises:
+        ModelError: names the file and the setting.
+
+    """
+    for name in ("model.onnx", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder / name}: not found. Set MODEL_DIR to the folder that holds it.")
+
+
+def _open_session(settings: Settings) -> Any:
+    import onnxruntime as ort  # noqa: PLC0415 - only the local variants have it
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = settings.threads or max(1, granted_cpus() // settings.inferences)
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    providers = ["CPUExecutionProvider"]
+    if settings.device != "cpu" and "CUDAExecutionProvider" in ort.get_available_providers():
+        # The CUDA libraries are wheels: nothing but this finds them without LD_LIBRARY_PATH.
+        ort.preload_dlls(cudnn=False)
+        providers.insert(0, "CUDAExecutionProvider")
+    try:
+        session = ort.InferenceSession(settings.model_dir / "model.onnx", options, providers=providers)
+    except Exception as exc:  # ONNX Runtime raises a dozen unrelated classes
+        raise ModelError(f"{settings.model_dir}/model.onnx: {exc}") from exc
+    providers = session.get_providers()
+    if settings.device == "cuda" and "CUDAExecutionProvider" not in providers:
+        raise ModelError(
+            f"DEVICE=cuda: found {', '.join(providers)}. Run the gpu image with a GPU, or set DEVICE=auto."
+        )
+    return session
+
+
+def _pooled(states: Any, mask: Any, pooling: str) -> Any:
+    if states.ndim == 2:  # noqa: PLR2004 - the model pools by itself
+        return states
+    if pooling == "cls":
+        return states[:, 0].copy()
+    weights = mask[:, :, None].astype(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1)
+
+
+def _groups(places: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (places[start : start + size] for start in range(0, len(places), size))
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as exc:
+        raise ModelError(f"{path}: not JSON: {exc}") from exc
+    if not isinstance(content, dict):
+        raise ModelError(f"{path}: found {type(content).__name__}, expected an object.")
+    return content

@@ -1,0 +1,174 @@
+"""Upstream: an OpenAI-compatible server that embeds and generates."""
+
+import json
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2 as httpx
+
+from rag.embedder import TextOrIds
+from rag.errors import NotReadyError, UpstreamBusyError, UpstreamError, UpstreamTimeoutError
+from rag.metrics import Metrics
+from rag.settings import Settings, read_key
+from rag.vectors import Embeddings, Vector, normalised
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+class Upstream:
+    """Call the upstream; what it answers on failure never reaches our callers."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._client: httpx.AsyncClient | None = None
+        if settings.upstream_url:
+            key = read_key(settings.upstream_key_file, "UPSTREAM_KEY_FILE")
+            self._client = httpx.AsyncClient(
+                base_url=settings.upstream_url,
+                headers={"authorization": f"Bearer {key}"} if key else {},
+                timeout=httpx.Timeout(settings.upstream_timeout_s, connect=CONNECT_TIMEOUT_S),
+            )
+
+    async def aclose(self) -> None:
+        """Close the connections that are kept alive."""
+        if self._client:
+            await self._client.aclose()
+
+    @property
+    def client(self) -> httpx.AsyncClient:
+        """Give the client.
+
+        Raises:
+            NotReadyError: no upstream is configured.
+
+        """
+        if self._client is None:
+            raise NotReadyError("no upstream is configured. Set UPSTREAM_URL.")
+        return self._client
+
+    async def embed(self, inputs: Sequence[TextOrIds]) -> Embeddings:
+        """Embed n texts or token-id lists -> n rows of L2 norm 1.
+
+        Raises:
+            UpstreamError: and its kinds; NotReadyError without an upstream.
+
+        """
+        request = {"model": self._settings.upstream_embedding_model, "input": list(inputs)}
+        async with self._answer("embeddings", request) as response:
+            body = _object(await response.aread())
+        try:
+            rows = sorted(body["data"], key=lambda row: row["index"])
+            vectors = [_vector(row["embedding"]) for row in rows]
+            tokens = int(body.get("usage", {}).get("prompt_tokens", 0))
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            raise UpstreamError("the upstream's embeddings have an unknown shape.") from exc
+        if len(vectors) != len(inputs) or len({len(vector) for vector in vectors}) != 1:
+            raise UpstreamError(f"the upstream sent {len(vectors)} embeddings for {len(inputs)} inputs.")
+        self._metrics.embedded_texts.inc(len(vectors))
+        self._metrics.embedded_tokens.inc(tokens)
+        return Embeddings(vectors, tokens)
+
+    async def generate(self, messages: Sequence[Mapping[str, str]], max_tokens: int) -> AsyncIterator[str]:
+        """Stream the pieces of an answer as they come.
+
+        Raises:
+            UpstreamError: and its kinds; NotReadyError without an upstream.
+
+        """
+        request = {
+            "model": self._settings.upstream_chat_model,
+            "messages": list(messages),
+            "max_tokens": max_tokens,
+            "stream": True,
+        }
+        async with self._answer("chat/completions", request) as response:
+            async for line in response.aiter_lines():
+                data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
+                if data == "[DONE]":
+                    return
+                if data and (piece := _piece(data)):
+                    yield piece
+
+    @asynccontextmanager
+    async def _answer(self, path: str, request: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:
+        try:
+            async with self.client.stream("POST", path, json=request) as response:
+                _check_status(response)
+                yield response
+        except httpx.TimeoutException as exc:
+            self._metrics.upstream_calls.labels("timeout").inc()
+            raise UpstreamTimeoutError("the upstream did not answer in time.") from exc
+        except httpx.HTTPError as exc:
+            self._metrics.upstream_calls.labels("unreachable").inc()
+            raise UpstreamError("the upstream cannot be reached.") from exc
+        except UpstreamError as exc:
+            self._metrics.upstream_calls.labels(exc.code.removeprefix("upstream_")).inc()
+            raise
+        self._metrics.upstream_calls.labels("ok").inc()
+
+
+class UpstreamEmbedder:
+    """Let the upstream embed: the api variant has no model of its own."""
+
+    device = "upstream"
+
+    def __init__(self, upstream: Upstream, settings: Settings) -> None:
+        self.name = settings.upstream_embedding_model
+        self.dimensions: int | None = None
+        self._upstream = upstream
+
+    async def warm_up(self) -> None:
+        """Check that an upstream is configured; its health is not ours to report.
+
+        Raises:
+            NotReadyError: UPSTREAM_URL is not set.
+
+        """
+        _ = self._upstream.client
+
+    async def embed(self, inputs: Sequence[TextOrIds]) -> Embeddings:
+        """Pass the inputs on; the first answer tells the length of a row."""
+        answer = await self._upstream.embed(inputs)
+        self.dimensions = len(answer.vectors[0])
+        return answer
+
+
+def _check_status(response: httpx.Response) -> None:
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        wait = response.headers.get("retry-after", "")
+        # Only a plain, sane number of seconds is passed on.
+        seconds = min(int(wait), 3600) if wait.isascii() and wait.isdigit() and len(wait) < 6 else 1  # noqa: PLR2004
+        raise UpstreamBusyError("the upstream limits the rate. Retry later.", retry_after_s=seconds)
+    if not response.is_success:
+        raise UpstreamError(f"the upstream answered {response.status_code}.")
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(body)
+    except ValueError as exc:
+        raise UpstreamError("the upstream did not answer with JSON.") from exc
+    if not isinstance(content, dict):
+        raise UpstreamError("the upstream did not answer with an object.")
+    return content
+
+
+def _vector(numbers: Any) -> Vector:
+    row = normalised(numbers)
+    if not row or not all(map(math.isfinite, row)):
+        raise ValueError("not a vector")
+    return row
+
+
+def _piece(data: str) -> str:
+    chunk = _object(data.encode())
+    if "error" in chunk:
+        raise UpstreamError("the upstream broke off the answer.")
+    try:
+        choices = chunk.get("choices") or [{}]
+        return str(choices[0].get("delta", {}).get("content") or "")
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise UpstreamError("the upstream's answer has an unknown shape.") from exc
