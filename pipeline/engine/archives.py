@@ -183,10 +183,10 @@ async def _copy(runner: Runner, source: str, target: str) -> None:
     try:
         await checked(runner, ["skopeo", "copy", "--quiet", "--insecure-policy", source, target])
     except CommandError as error:
-        raise ImageError(f"the image cannot be stored: {_message(error.completed.error_text)}") from error
+        raise ImageError(f"the image cannot be stored: {said(error.completed.error_text)}") from error
 
 
-def _message(stderr: str) -> str:
+def said(stderr: str) -> str:
     """Return what skopeo says went wrong, without its log frame."""
     last = stderr.splitlines()[-1] if stderr else "skopeo said nothing"
     _, found, text = last.partition('msg="')

@@ -104,6 +104,14 @@ class Layout:
         """Return `sha256:…` of the image or index."""
         return str(self.descriptor["digest"])
 
+    @property
+    def config_digest(self) -> str:
+        """Return `sha256:…` of the configuration: the id of a single image."""
+        manifest = self.blobs[self.digest]
+        if not isinstance(manifest, bytes) or "config" not in (document := json.loads(manifest)):
+            raise ImageError("an index of platforms has no single configuration")
+        return str(document["config"]["digest"])
+
     def files(self) -> dict[str, bytes | Path]:
         """Return path -> content of every file, sorted by path."""
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [self.descriptor]}
@@ -157,12 +165,13 @@ async def layout_of(cache: LayerCache, images: Sequence[Image], form: Form) -> L
     """
     form.media_types.layer(form.compression)
     _refuse_duplicates(images)
-    blobs: dict[str, bytes | Path] = {}
-    manifests = []
-    for image in images:
-        layers = await cache.layers(image.image_id, form.compression)
-        blobs |= {layer.digest: layer.path for layer in layers}
-        manifests.append(_add_image(blobs, image, layers, form))
+    return assemble([(image, await cache.layers(image.image_id, form.compression)) for image in images], form)
+
+
+def assemble(images: Sequence[tuple[Image, Sequence[Layer]]], form: Form) -> Layout:
+    """Make the layout of images whose layers are at hand."""
+    blobs: dict[str, bytes | Path] = {layer.digest: layer.path for _, layers in images for layer in layers}
+    manifests = [_add_image(blobs, image, layers, form) for image, layers in images]
     if len(images) == 1:
         descriptor = manifests[0]
     else:
