@@ -3,9 +3,10 @@
 # Strings on purpose: pathlib costs more than the system calls here.
 
 import hashlib
+import io
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,7 @@ from typing import Final
 
 from pipeline.engine.copying import copy_entries
 from pipeline.engine.ignore import Entry, Filter, select
+from pipeline.engine.inodes import Owner
 
 HASH_THREADS: Final = min(8, (os.cpu_count() or 1) + 2)
 """hashlib releases the interpreter lock; a few more than cores hide disk waits."""
@@ -51,7 +53,7 @@ def changes(before: Path, after: Path) -> Changes:
         path
         for path in kept
         if not new[path].is_directory
-        and not _same_to_git(before / path, old[path].stat, after / path, new[path].stat)
+        and not _same_to_git(f"{before}/{path}", old[path].stat, f"{after}/{path}", new[path].stat)
     ]
     gone = sorted((_listed(old[path]) for path in old if path not in same_kind), key=os.fsencode)
     return Changes(
@@ -74,7 +76,8 @@ def diff(lower: Path, upper: Path, dest: Path) -> None:
     changed = [
         entry.path
         for entry in found
-        if entry.path not in old or not _same(lower / entry.path, old[entry.path], upper / entry.path, entry)
+        if entry.path not in old
+        or not _same(f"{lower}/{entry.path}", old[entry.path], f"{upper}/{entry.path}", entry)
     ]
     wanted = set(changed) | {str(parent) for path in changed for parent in PurePosixPath(path).parents}
     dest.mkdir(exist_ok=True)
@@ -96,16 +99,21 @@ def tree_digest(root: Path) -> str:
     files = [entry.path for entry in found if stat.S_ISREG(entry.stat.st_mode)]
     with ThreadPoolExecutor(HASH_THREADS) as pool:
         contents = dict(zip(files, pool.map(lambda path: file_sha256(root / path), files), strict=True))
-    return digest_entries(root, found, lambda entry: (entry.stat.st_uid, entry.stat.st_gid), contents)
+    contents |= {
+        entry.path: os.readlink(root / entry.path) for entry in found if stat.S_ISLNK(entry.stat.st_mode)
+    }
+    return digest_entries(found, contents)
 
 
-def digest_entries(
-    root: Path, found: list[Entry], owner: Callable[[Entry], tuple[int, int]], contents: dict[str, str]
-) -> str:
-    """Digest entries whose file contents (path -> sha256 hex) are known."""
+def digest_entries(found: Iterable[Entry], contents: Mapping[str, str], owner: Owner | None = None) -> str:
+    """Digest entries whose contents are known, as `tree_digest` does.
+
+    `contents` gives the sha256 (hex) of each file and the target of each link;
+    `owner` stands for everybody's owner if given.
+    """
     total = hashlib.sha256()
     for entry in sorted(found, key=lambda each: os.fsencode(each.path)):
-        for part in _digest_row(root, entry, owner(entry), contents):
+        for part in _digest_row(entry, owner or (entry.stat.st_uid, entry.stat.st_gid), contents):
             total.update(len(part).to_bytes(8, "big"))
             total.update(part)
     return total.hexdigest()
@@ -123,17 +131,20 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _digest_row(root: Path, entry: Entry, owner: tuple[int, int], contents: dict[str, str]) -> list[bytes]:
-    mode = entry.stat.st_mode
-    kind, numbers = stat.S_IFMT(mode), [stat.S_IMODE(mode), *owner]
-    if kind == stat.S_IFREG:
-        last = contents[entry.path].encode()
-        numbers.append(entry.stat.st_size)
-    elif kind == stat.S_IFLNK:
-        last = os.fsencode(os.readlink(root / entry.path))
+def _digest_row(entry: Entry, owner: Owner, contents: Mapping[str, str]) -> list[bytes]:
+    state = entry.stat
+    kind, numbers = stat.S_IFMT(state.st_mode), [stat.S_IMODE(state.st_mode), *owner]
+    if kind in (stat.S_IFREG, stat.S_IFLNK):
+        last = contents[entry.path]
+        numbers.append(len(os.fsencode(last)) if kind == stat.S_IFLNK else state.st_size)
     else:
-        last = b"" if kind == stat.S_IFDIR else str(entry.stat.st_rdev).encode()
-    return [os.fsencode(entry.path), oct(kind).encode(), " ".join(map(str, numbers)).encode(), last]
+        last = "" if kind == stat.S_IFDIR else str(state.st_rdev)
+    return [
+        os.fsencode(entry.path),
+        oct(kind).encode(),
+        " ".join(map(str, numbers)).encode(),
+        os.fsencode(last),
+    ]
 
 
 def _listed(entry: Entry) -> str:
@@ -149,7 +160,7 @@ def _collapsed(paths: list[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _same(old_path: Path, old: os.stat_result, new_path: Path, entry: Entry) -> bool:
+def _same(old_path: str, old: os.stat_result, new_path: str, entry: Entry) -> bool:
     new = entry.stat
     if os.path.samestat(old, new):
         return True
@@ -165,7 +176,7 @@ def _same(old_path: Path, old: os.stat_result, new_path: Path, entry: Entry) -> 
     return stat.S_ISDIR(new.st_mode) or _same_content(old_path, old, new_path, new)
 
 
-def _same_to_git(old_path: Path, old: os.stat_result, new_path: Path, new: os.stat_result) -> bool:
+def _same_to_git(old_path: str, old: os.stat_result, new_path: str, new: os.stat_result) -> bool:
     """Compare as git would: kind, executable or not, content."""
     if os.path.samestat(old, new):
         return True
@@ -176,21 +187,21 @@ def _same_to_git(old_path: Path, old: os.stat_result, new_path: Path, new: os.st
     return _same_content(old_path, old, new_path, new)
 
 
-def _same_content(old_path: Path, old: os.stat_result, new_path: Path, new: os.stat_result) -> bool:
+def _same_content(old_path: str, old: os.stat_result, new_path: str, new: os.stat_result) -> bool:
     if stat.S_ISLNK(new.st_mode):
         return os.readlink(old_path) == os.readlink(new_path)
     if not stat.S_ISREG(new.st_mode):
         return old.st_rdev == new.st_rdev
     if old.st_size != new.st_size:
         return False
-    with old_path.open("rb") as first, new_path.open("rb") as second:
+    with io.FileIO(old_path) as first, io.FileIO(new_path) as second:
         while block := first.read(_CHUNK_BYTES):
             if block != second.read(_CHUNK_BYTES):
                 return False
     return True
 
 
-def _capability(path: Path) -> bytes:
+def _capability(path: str) -> bytes:
     try:
         return os.getxattr(path, "security.capability", follow_symlinks=False)
     except OSError:

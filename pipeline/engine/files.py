@@ -8,7 +8,7 @@ from typing import Final
 
 from pipeline.engine.copying import PARENT_MODE, Copying, file_destination, make_folders
 from pipeline.engine.ignore import Filter, select
-from pipeline.engine.inodes import Owner, clear, private
+from pipeline.engine.inodes import Owner, clear, private, renew
 from pipeline.engine.paths import normalise, parent_and_name, resolve
 from pipeline.engine.patterns import match_name
 from pipeline.engine.staging import remove_tree
@@ -133,9 +133,12 @@ def set_times(folder: Path, epoch_s: int) -> None:
     time is set, not its target's.
     """
     entries = list(select(folder, Filter()))
-    for path in [folder / entry.path for entry in reversed(entries)] + [folder]:
-        private(path)
-        os.utime(path, (epoch_s, epoch_s), follow_symlinks=False)
+    for path, state in reversed(entries):
+        here = f"{folder}/{path}"
+        if state.st_nlink > 1 and not stat.S_ISDIR(state.st_mode):
+            renew(here, state)
+        os.utime(here, (epoch_s, epoch_s), follow_symlinks=False)
+    os.utime(folder, (epoch_s, epoch_s))
 
 
 def set_owner(root: Path, path: str, owner: Owner) -> None:

@@ -1,15 +1,16 @@
 """Make, link and replace single files with all that belongs to them."""
-# ruff: noqa: PTH101, PTH108, PTH115, PTH116, PTH211
+# ruff: noqa: PTH101, PTH104, PTH108, PTH115, PTH116, PTH120, PTH211
 # Strings on purpose: pathlib costs more than the system calls here.
 
 import errno
 import os
+import secrets
 import shutil
 import stat
 from pathlib import Path
 from typing import Final
 
-from pipeline.engine.staging import remove_tree, staged
+from pipeline.engine.staging import STAGING_PREFIX, remove_tree
 
 Owner = tuple[int, int]
 """User and group number."""
@@ -28,10 +29,23 @@ def private(path: Path) -> None:
     if state.st_nlink < 2 or stat.S_ISDIR(state.st_mode):  # noqa: PLR2004 - shared means two
         return
     folder = os.stat(path.parent)
-    with staged(path) as here:
-        duplicate(os.fspath(path), os.fspath(here), state)
-        stamp(os.fspath(path), os.fspath(here), state)
+    renew(os.fspath(path), state)
     os.utime(path.parent, ns=(folder.st_atime_ns, folder.st_mtime_ns))
+
+
+def renew(path: str, state: os.stat_result) -> None:
+    """Put an equal file, link or device with an inode of its own at `path`.
+
+    `state` is what lstat gives for it. The folder's time changes.
+    """
+    made = f"{os.path.dirname(path)}/{STAGING_PREFIX}{secrets.token_hex(8)}"
+    try:
+        duplicate(path, made, state)
+        stamp(path, made, state)
+        os.rename(made, path)
+    except BaseException:
+        clear(made)
+        raise
 
 
 def stamp(

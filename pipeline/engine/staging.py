@@ -5,9 +5,9 @@
 import contextlib
 import errno
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -29,14 +29,14 @@ def staged(final: Path) -> Iterator[Path]:
         FileExistsError: `final` is a folder that is not empty.
 
     """
-    folder = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=final.parent))
-    here = folder / "made"
+    here = final.with_name(f"{STAGING_PREFIX}{secrets.token_hex(8)}")
     try:
         yield here
-        if here.is_symlink() or here.exists():
+        if os.path.lexists(here):
             _rename(here, final)
-    finally:
-        remove_tree(folder)
+    except BaseException:
+        remove_tree(here)
+        raise
 
 
 def write_whole(path: Path, content: bytes) -> None:
