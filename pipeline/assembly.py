@@ -1,0 +1,144 @@
+"""How the stages follow each other for one service: each method is one stage with its inputs found."""
+
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+import dagger
+from dagger import dag
+
+from pipeline import source as sources
+from pipeline.builder import Builder
+from pipeline.checks import Subject
+from pipeline.config import Config
+from pipeline.errors import ConfigError, LockError
+from pipeline.images import MODELS, Parts, app_layer, layer, runtime_image, wheel_layers
+from pipeline.lock import REFRESH, Lock, check_fresh
+from pipeline.models import Hub, Kitchen, model_directories
+from pipeline.variants import Variant
+from pipeline.wheels import wheel_directory
+
+TEST_LOCK: Final = "requirements/test.txt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """One service on its way through the stages."""
+
+    source: dagger.Directory
+    builder: Builder
+    hub: Hub
+    config: Config
+
+    @classmethod
+    async def of(cls, source: dagger.Directory, builder: Builder, hub: Hub) -> Self:
+        """Return the assembly of a service's folder.
+
+        Raises:
+            ConfigError: no pyproject.toml, or it is wrong.
+
+        """
+        pyproject = await sources.text(source, "pyproject.toml")
+        if pyproject is None:
+            raise ConfigError.of(
+                "the source has no pyproject.toml",
+                expected="the folder of a Python project",
+                do="Pass it with --source.",
+            )
+        config = Config.parse(pyproject)
+        image = builder.image or f"python:{config.service.python}-slim"
+        return cls(source=source, builder=replace(builder, image=image), hub=hub, config=config)
+
+    async def lock(self, variant: Variant) -> Lock:
+        """Return the variant's pins, checked against what the project declares.
+
+        Raises:
+            LockError: no lock, a line without hash, or a stale pin.
+
+        """
+        declared = self.config.requirements(variant)
+        path, lock = await self._found_lock(variant)
+        check_fresh(lock, declared, python=self.config.service.python, path=path)
+        return lock
+
+    async def wheels(self, variant: Variant) -> dagger.Directory:
+        """Return the wheels of a variant."""
+        packages = self.config.variant(variant).build_packages
+        return await wheel_directory(self.builder, await self.lock(variant), packages)
+
+    async def models(self, variant: Variant) -> dict[str, dagger.Directory]:
+        """Return the models of a variant by name.
+
+        Raises:
+            LockError: the variant has models and the service no models.lock.
+
+        """
+        declared = self.config.variant(variant)
+        if not declared.models:
+            return {}
+        text = await sources.text(self.source, "models.lock")
+        if text is None:
+            raise LockError.of(
+                "the source has no models.lock", expected="sha256 and size of each file", do=REFRESH
+            )
+        kitchen = Kitchen(builder=self.builder, hub=self.hub, lock=text, source=self.source)
+        return model_directories(kitchen, self.config, declared)
+
+    async def image(self, variant: Variant) -> dagger.Container:
+        """Return the runtime image of a variant."""
+        application = await sources.application(self.source, self.config)
+        wheel = wheel_layers(self.builder, await self.wheels(variant), variant)
+        models = await self.models(variant)
+        placed = [layer(f"{MODELS}/{name}", model) for name, model in models.items()]
+        layers = (*wheel, *placed, app_layer(self.builder, application))
+        return runtime_image(Parts(base=self.builder.base(), layers=layers), self.config, variant)
+
+    async def subject(self, variant: Variant) -> Subject:
+        """Return what the tests of a variant need."""
+        return Subject(
+            image=await self.image(variant),
+            config=self.config,
+            variant=variant,
+            source=self.source,
+            wheels=await self._test_wheels(variant),
+        )
+
+    async def _test_wheels(self, variant: Variant) -> dagger.Directory | None:
+        """Return the wheels that the tests need beyond those in the image."""
+        text = await sources.text(self.source, TEST_LOCK)
+        if text is None:
+            return None
+        beyond = Lock.parse(text, path=TEST_LOCK).without(await self.lock(variant))
+        return await wheel_directory(self.builder, beyond, ())
+
+    async def _found_lock(self, variant: Variant) -> tuple[str, Lock]:
+        """Return the first lock that the service has, and its path."""
+        path = f"requirements/{variant.value}.txt"
+        if (text := await sources.text(self.source, path)) is not None:
+            return path, Lock.parse(text, path=path)
+        for pylock in (f"pylock.{variant.value}.toml", "pylock.toml"):
+            if (text := await sources.text(self.source, pylock)) is not None:
+                return pylock, Lock.parse_pylock(text, path=pylock)
+        if (text := await sources.text(self.source, "uv.lock")) is not None:
+            return "uv.lock", Lock.parse(await self._exported(text, variant), path="uv.lock")
+        raise LockError.of(
+            f"no lock for variant {variant.value!r}",
+            expected=f"{path}, pylock.toml or uv.lock",
+            do=REFRESH,
+        )
+
+    async def _exported(self, uv_lock: str, variant: Variant) -> str:
+        """Return the requirements that uv exports from its own lock, as text."""
+        project = (
+            dag.directory()
+            .with_file("pyproject.toml", self.source.file("pyproject.toml"))
+            .with_new_file("uv.lock", uv_lock)
+        )
+        export = ["uv", "export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", "--no-header"]
+        export += [word for extra in self.config.variant(variant).extras for word in ("--extra", extra)]
+        return await (
+            self.builder.tools()
+            .with_mounted_directory("/in", project)
+            .with_workdir("/in")
+            .with_exec(export)
+            .stdout()
+        )

@@ -1,0 +1,91 @@
+"""The containers that work and never ship: the base image, the tools, our programs, the caches."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import dagger
+from dagger import dag
+
+PROGRAMS: Final = Path(__file__).parent / "programs"
+"""Programs that run inside containers. They are read as text and mounted, never imported here."""
+TOOLS: Final = "/opt/tools"
+EPOCH: Final = 315532800
+"""1980-01-01, the oldest time that a zip file can hold: time of every file that we make."""
+PIP_CACHE: Final = "/root/.cache/pip"
+NETRC: Final = "/run/secrets/netrc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builder:
+    """Where wheels, models and layers are made: one base image and the places to download from."""
+
+    image: str
+    """Reference of the Python image that is also the base of the runtime."""
+    index_url: str = ""
+    """Package index (PEP 503); "" for pip's own default."""
+    index_auth: dagger.Secret | None = None
+    """A netrc file with the index's credentials."""
+
+    def base(self) -> dagger.Container:
+        """Return the base image as it is."""
+        return dag.container().from_(self.image)
+
+    def tools(self, *programs: str) -> dagger.Container:
+        """Return the base with the pinned tools on PATH and these programs at /programs.
+
+        uv, pip, packaging and pyelftools come from programs/tools.txt by hash.
+        """
+        install = ["python3", "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+        installed = (
+            self.online(self.base())
+            .with_mounted_file("/in/tools.txt", program_file("tools.txt"))
+            .with_exec([*install, "--target", TOOLS, "--requirement", "/in/tools.txt"])
+            .directory(TOOLS)
+        )
+        return (
+            self.online(self.base())
+            .with_directory(TOOLS, installed)
+            .with_env_variable(
+                "PATH", f"{TOOLS}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+            )
+            .with_env_variable("PYTHONPATH", TOOLS)
+            .with_mounted_directory("/programs", program_files(*programs))
+        )
+
+    def online(self, container: dagger.Container) -> dagger.Container:
+        """Return a container that reaches the package index, with pip's cache on a cache volume."""
+        container = (
+            container.with_mounted_cache(PIP_CACHE, dag.cache_volume("wheelhouse-pip"))
+            .with_env_variable("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+            .with_env_variable("PIP_ROOT_USER_ACTION", "ignore")
+            .with_env_variable("PIP_CACHE_DIR", PIP_CACHE)
+        )
+        if self.index_url:
+            container = container.with_env_variable("PIP_INDEX_URL", self.index_url)
+        if self.index_auth:
+            container = container.with_mounted_secret(NETRC, self.index_auth).with_env_variable(
+                "NETRC", NETRC
+            )
+        return container
+
+
+def program_file(name: str) -> dagger.File:
+    """Return one file of programs/, by its contents alone."""
+    return dag.directory().with_new_file(name, (PROGRAMS / name).read_text()).file(name)
+
+
+def program_files(*names: str) -> dagger.Directory:
+    """Return these files of programs/ in one directory; a folder's name stands for all its files."""
+    tree = dag.directory()
+    for name in names:
+        chosen = sorted((PROGRAMS / name).rglob("*")) if (PROGRAMS / name).is_dir() else [PROGRAMS / name]
+        for path in chosen:
+            if path.is_file() and path.suffix != ".pyc":
+                tree = tree.with_new_file(str(path.relative_to(PROGRAMS)), path.read_text())
+    return tree
+
+
+def text_file(name: str, contents: str) -> dagger.File:
+    """Return a file whose identity is its contents, so that work done with it is cached by them."""
+    return dag.directory().with_new_file(name, contents).file(name)

@@ -1,0 +1,80 @@
+"""Print what is in each layer of an image.
+
+    layer_table.py RAW ZSTD
+
+Both are OCI archives of one image: RAW with uncompressed layers, which are read for their contents,
+ZSTD with zstd layers, whose sizes are what a cold pull transfers.
+"""
+
+import json
+import sys
+import tarfile
+from collections import Counter
+from typing import Any
+
+LARGEST = 4
+"""Folders named for each layer."""
+DEPTH = {"opt": 6, "usr": 4}
+"""Parts of a path that make up a folder of the table, by its first part; 2 elsewhere."""
+
+
+def main() -> int:
+    """Print the table."""
+    raw_path, zstd_path = sys.argv[1:]
+    compressed = [layer["size"] for layer in _manifest(zstd_path)["layers"]]
+    seen: set[str] = set()
+    waste = 0
+    rows = []
+    with tarfile.open(raw_path) as archive:
+        for descriptor, packed in zip(_manifest(raw_path)["layers"], compressed, strict=True):
+            sizes, twice = _contents(archive, descriptor, seen)
+            waste += twice
+            rows.append((descriptor["size"], packed, sizes))
+    print(f"{'layer':>5} {'raw MB':>9} {'zstd MB':>9}  largest contents (MB)")
+    for number, (raw, packed, sizes) in enumerate(rows, 1):
+        largest = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in sizes.most_common(LARGEST))
+        print(f"{number:>5} {raw / 1e6:>9.2f} {packed / 1e6:>9.2f}  {largest}")
+    raw_total = sum(row[0] for row in rows)
+    print(
+        f"{'all':>5} {raw_total / 1e6:>9.2f} {sum(compressed) / 1e6:>9.2f}  written twice {waste / 1e6:.2f}"
+    )
+    return 0
+
+
+def _manifest(path: str) -> dict[str, Any]:
+    with tarfile.open(path) as archive:
+        index = json.load(_member(archive, "index.json"))
+        manifest: dict[str, Any] = json.load(_blob(archive, index["manifests"][0]))
+        return manifest
+
+
+def _contents(
+    archive: tarfile.TarFile, descriptor: dict[str, Any], seen: set[str]
+) -> tuple[Counter[str], int]:
+    """Return bytes by folder of one layer, and the bytes of files that a lower layer has too."""
+    sizes: Counter[str] = Counter()
+    twice = 0
+    with tarfile.open(fileobj=_blob(archive, descriptor)) as layer:
+        for member in layer:
+            name = member.name.removeprefix("./")
+            parts = name.split("/")
+            sizes["/".join(parts[: DEPTH.get(parts[0], 2)])] += member.size
+            if member.isfile():
+                twice += member.size if name in seen else 0
+                seen.add(name)
+    return sizes, twice
+
+
+def _blob(archive: tarfile.TarFile, descriptor: dict[str, Any]) -> Any:
+    return _member(archive, "blobs/" + descriptor["digest"].replace(":", "/"))
+
+
+def _member(archive: tarfile.TarFile, name: str) -> Any:
+    try:
+        return archive.extractfile(name)
+    except KeyError:
+        return archive.extractfile(f"./{name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
