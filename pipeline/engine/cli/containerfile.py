@@ -1,0 +1,175 @@
+"""Write recorded operations as a multi-stage Containerfile."""
+
+import json
+import posixpath
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pipeline.engine.graph import Op
+
+
+@dataclass(slots=True)
+class _Stage:
+    """Hold one stage's name and its lines."""
+
+    name: str
+    lines: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Say where the result of an operation is: a stage, or a named build context, and the path in it."""
+
+    source: str
+    path: str = "/"
+    mounts: tuple[str, ...] = ()
+    """RUN options that later executions of this container need."""
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Walk the operations once, inputs first."""
+
+    uses: Counter[str]
+    stages: list[_Stage] = field(default_factory=list)
+    contexts: dict[str, str] = field(default_factory=dict)
+    places: dict[str, _Place] = field(default_factory=dict)
+
+    def write(self, op: Op) -> None:
+        """Add the lines of one operation."""
+        if op.type not in ("Container", "Directory", "File"):
+            return
+        if op.owner in ("Host", "Address"):
+            self.places[op.digest] = self._context(op)
+        elif op.name == "Container.from":
+            self.places[op.digest] = _Place(self._start(op.args["address"]).name)
+        elif op.name in ("Query.container", "Query.directory"):
+            self.places[op.digest] = _Place(self._start("scratch").name)
+        elif op.field in _INSIDE and op.parent is not None:
+            self.places[op.digest] = self._inside(op, op.parent)
+        elif op.parent is not None and op.parent.digest in self.places:
+            self._extend(op, op.parent)
+
+    def _context(self, op: Op) -> _Place:
+        """Name a folder of the host as a build context."""
+        path = str(op.args.get("path") or (op.parent.args.get("value") if op.parent else "") or ".")
+        if op.type == "File":
+            folder, name = posixpath.split(path)
+        else:
+            folder, name = path, ""
+        if folder not in self.contexts:
+            self.contexts[folder] = f"host{len(self.contexts) + 1}"
+        return _Place(self.contexts[folder], "/" + name)
+
+    def _inside(self, op: Op, parent: Op) -> _Place:
+        held = self.places.get(parent.digest, _Place("scratch"))
+        return _Place(
+            held.source, posixpath.normpath(posixpath.join(held.path, str(op.args.get("path", ""))))
+        )
+
+    def _extend(self, op: Op, parent: Op) -> None:
+        """Add to the parent's stage, or start one from it when others need the parent as it is."""
+        held = self.places[parent.digest]
+        stage = next((s for s in self.stages if s.name == held.source), None)
+        if op.type == "Directory" and (stage is None or held.path != "/"):
+            stage = self._start("scratch")
+            stage.lines.append(f"COPY --from={held.source} {held.path} /")
+        elif stage is None or self.uses[parent.digest] > 1:
+            stage = self._start(held.source)
+        mounts = held.mounts
+        if (mount := self._mount(op)) is not None:
+            mounts = (*mounts, mount)
+        else:
+            stage.lines += self._lines(op, mounts)
+        self.places[op.digest] = _Place(stage.name, "/", mounts)
+
+    def _lines(self, op: Op, mounts: Sequence[str]) -> list[str]:
+        if op.field == "withExec":
+            options = "".join(f"{mount} " for mount in mounts)
+            return [f"RUN {options}{json.dumps(op.args['args'], ensure_ascii=False)}"]
+        if op.field in ("withDirectory", "withFile", "withRootfs"):
+            source = op.args.get("source") or op.args.get("directory")
+            held = self.places.get(source.digest) if isinstance(source, Op) else None
+            if held is not None:
+                owner = f"--chown={op.args['owner']} " if op.args.get("owner") else ""
+                return [f"COPY --from={held.source} {owner}{held.path} {op.args.get('path', '/')}"]
+        write = _INSTRUCTIONS.get(op.field)
+        return write(op.args) if write else [f"# no counterpart: {op}"]
+
+    def _mount(self, op: Op) -> str | None:
+        """Give the RUN option of a mount; None for other operations."""
+        kind = _MOUNTS.get(op.field)
+        source = next((value for value in op.args.values() if isinstance(value, Op)), None)
+        if kind is None or source is None:
+            return f"--mount=type=tmpfs,target={op.args['path']}" if op.field == "withMountedTemp" else None
+        if kind == "cache":
+            return f"--mount=type=cache,target={op.args['path']},id={source.args.get('key', 'cache')}"
+        if kind == "bind":
+            held = self.places.get(source.digest, _Place("scratch"))
+            return f"--mount=type=bind,target={op.args['path']},from={held.source},source={held.path}"
+        secret = str(source.args.get("name") or source.args.get("uri") or "secret").rpartition("/")[2]
+        where = f"target={op.args['path']}" if "path" in op.args else f"env={op.args['name']}"
+        return f"--mount=type=secret,id={secret},{where}"
+
+    def _start(self, base: str) -> _Stage:
+        stage = _Stage(f"s{len(self.stages) + 1}", [])
+        stage.lines.append(f"FROM {base} AS {stage.name}")
+        self.stages.append(stage)
+        return stage
+
+
+def containerfile(operations: Sequence[Op]) -> str:
+    """Write the operations (inputs first) as stages; what has no counterpart stays as a comment."""
+    digests = {op.digest for op in operations if op.type in ("Container", "Directory", "File")}
+    uses = Counter(one.digest for op in operations if op.digest in digests for one in op.inputs())
+    writer = _Writer(uses)
+    for op in operations:
+        writer.write(op)
+    read = "\n".join(line for stage in writer.stages for line in stage.lines[1:])
+    kept = [s for i, s in enumerate(writer.stages) if len(s.lines) > 1 or _is_needed(s, i, writer, read)]
+    head = [f"# build context {name}: {path}" for path, name in writer.contexts.items()]
+    return "\n\n".join(["\n".join(one) for one in [head, *(stage.lines for stage in kept)] if one]) + "\n"
+
+
+def _is_needed(stage: _Stage, index: int, writer: _Writer, read: str) -> bool:
+    """Say whether an otherwise empty stage is a base, a source, or the last one."""
+    used = any(other.lines[0].startswith(f"FROM {stage.name} AS") for other in writer.stages)
+    return used or f"from={stage.name} " in read + " " or index == len(writer.stages) - 1
+
+
+def _heredoc(args: Mapping[str, Any]) -> list[str]:
+    mode = f"--chmod={args['permissions']:o} " if args.get("permissions") is not None else ""
+    return [f"COPY {mode}<<'WHEELHOUSE' {args['path']}", *str(args["contents"]).splitlines(), "WHEELHOUSE"]
+
+
+def _json(word: str, key: str) -> Callable[[Mapping[str, Any]], list[str]]:
+    return lambda args: [f"{word} {json.dumps(args[key], ensure_ascii=False)}"]
+
+
+def _pair(word: str) -> Callable[[Mapping[str, Any]], list[str]]:
+    return lambda args: [f"{word} {args['name']}={json.dumps(args['value'], ensure_ascii=False)}"]
+
+
+_INSIDE: Final = ("directory", "file", "rootfs")
+_MOUNTS: Final = {
+    "withMountedCache": "cache",
+    "withMountedDirectory": "bind",
+    "withMountedFile": "bind",
+    "withMountedSecret": "secret",
+    "withSecretVariable": "secret",
+}
+_INSTRUCTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
+    "withEnvVariable": _pair("ENV"),
+    "withLabel": _pair("LABEL"),
+    "withEntrypoint": _json("ENTRYPOINT", "args"),
+    "withDefaultArgs": _json("CMD", "args"),
+    "withDockerHealthcheck": _json("HEALTHCHECK CMD", "args"),
+    "withExposedPort": lambda args: [f"EXPOSE {args['port']}/{str(args.get('protocol', 'TCP')).lower()}"],
+    "withNewFile": _heredoc,
+    "withUser": lambda args: [f"USER {args['name']}"],
+    "withWorkdir": lambda args: [f"WORKDIR {args['path']}"],
+    "withoutEntrypoint": lambda _args: ["ENTRYPOINT []"],
+    "withoutDefaultArgs": lambda _args: ["CMD []"],
+}

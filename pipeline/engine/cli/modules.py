@@ -1,0 +1,64 @@
+"""Import a module's main object into this process."""
+
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from pipeline.engine.cli.environment import ModuleConfig, wrong_class
+from pipeline.engine.cli.failures import ModuleLoadError
+
+
+def load_main_object(config: ModuleConfig) -> type:
+    """Import the module and return its main class.
+
+    Raises:
+        ModuleLoadError: the import fails, or the class is missing or not decorated; names file and line.
+
+    """
+    # The client reads these when it is imported.
+    os.environ["DAGGER_MODULE"] = config.name
+    os.environ["DAGGER_MAIN_OBJECT"] = config.class_name
+    _make_importable(config)
+    try:
+        module = importlib.import_module(config.package)
+    except ModuleNotFoundError as error:
+        if error.name in (config.package, config.package.partition(".")[0]):
+            raise ModuleLoadError(f"{config.source} has no package {config.package}") from error
+        raise ModuleLoadError(
+            f"{config.package} needs the package {error.name}, which this Python does not have. Install it."
+        ) from error
+    except Exception as error:
+        raise ModuleLoadError(f"{_place(error)}{type(error).__name__}: {error}") from error
+    found = getattr(module, config.class_name, None)
+    if not isinstance(found, type) or not hasattr(found, "__dagger_object_type__"):
+        own = [n for n, value in vars(module).items() if hasattr(value, "__dagger_object_type__")]
+        raise wrong_class(config, own)
+    return found
+
+
+def _make_importable(config: ModuleConfig) -> None:
+    """Put the module's folders first on the path.
+
+    When its top package has the name of one that is already imported from elsewhere (a checkout of
+    Wheelhouse run by an installed one), the module's folder goes first in that package instead.
+    """
+    folders = [config.source, config.source / "src"]
+    sys.path[:0] = [str(one) for one in folders if one.is_dir() and str(one) not in sys.path]
+    top = config.package.partition(".")[0]
+    imported = sys.modules.get(top)
+    for folder in folders:
+        if imported is not None and (folder / top).is_dir() and hasattr(imported, "__path__"):
+            own = str(folder / top)
+            imported.__path__ = [own, *(one for one in imported.__path__ if one != own)]
+
+
+def _place(error: BaseException) -> str:
+    """Name the last line of module code that ran."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}: "
+    own = [f for f in frames if "importlib" not in f.filename and Path(f.filename) != Path(__file__)]
+    return f"{own[-1].filename}:{own[-1].lineno}: " if own else ""

@@ -1,0 +1,158 @@
+"""Open the user's module and a session to run it on; end both well."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pipeline.engine.cli.command_line import Defaults, ModuleTypes
+from pipeline.engine.cli.core import CoreTypes
+from pipeline.engine.cli.defaults import load_defaults
+from pipeline.engine.cli.environment import (
+    ModuleConfig,
+    enter_module_environment,
+    find_module,
+    module_environment,
+)
+from pipeline.engine.cli.failures import EXIT_CANCELED, UsageError, report
+from pipeline.engine.cli.introspect import OwnTypes
+from pipeline.engine.cli.names import near_miss
+from pipeline.engine.progress import MODES, Progress, open_progress
+
+if TYPE_CHECKING:
+    from pipeline.engine.session import Session
+
+
+@dataclass(slots=True)
+class Settings:
+    """Hold what the command's own flags say, wherever they stand."""
+
+    engine: str | None = None
+    progress: str = "auto"
+    quiet: int = 0
+    verbose: int = 0
+    silent: bool = False
+    debug: bool = False
+    auto_apply: bool = False
+    arguments: tuple[str, ...] = ()
+    """The whole command line, for handing it over."""
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    """The caller's environment, taken before module code could change it."""
+    workdir: Path = field(default_factory=Path.cwd)
+
+    def update(self, options: Mapping[str, Any]) -> None:
+        """Take over flags that stood behind the verb; other names are left alone."""
+        for name, value in options.items():
+            attribute = name.replace("-", "_")
+            if attribute in ("quiet", "verbose"):
+                setattr(self, attribute, getattr(self, attribute) + value)
+            elif attribute in ("engine", "progress", "silent", "debug", "auto_apply"):
+                setattr(self, attribute, value)
+
+    def open_progress(self) -> Progress:
+        """Open the way to show progress; raises UsageError for an unknown mode."""
+        if self.progress not in MODES:
+            message = f'invalid argument "{self.progress}" for "--progress" flag: value should be one of '
+            raise UsageError(message + ",".join(MODES), "wheelhouse", near_miss(self.progress, MODES))
+        verbosity = self.verbose - self.quiet
+        return open_progress(self.progress, silent=self.silent, verbosity=verbosity, environ=self.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Hold a loaded module."""
+
+    config: ModuleConfig
+    types: ModuleTypes
+    defaults: Defaults
+
+
+def open_project(reference: str | None, settings: Settings) -> Project:
+    """Find and import the module, in an environment without the caller's variables.
+
+    Raises:
+        ModuleLoadError: there is none or it cannot be imported.
+
+    """
+    from pipeline.engine.cli.modules import load_main_object  # noqa: PLC0415 - imports nothing slow itself
+
+    config = find_module(reference or settings.environ.get("DAGGER_MODULE"), settings.workdir)
+    defaults = load_defaults(config, settings.workdir)
+    enter_module_environment(module_environment(settings.environ))
+    with quiet_stdout():
+        main = load_main_object(config)
+    own = OwnTypes(main, config.name)
+    return Project(config, ModuleTypes(own, lambda: load_core(settings.environ)), defaults)
+
+
+def load_core(environ: Mapping[str, str]) -> CoreTypes:
+    """Read the core API's table, which the store keeps from earlier runs."""
+    from pipeline.engine.api import load_api  # noqa: PLC0415 - only commands that reach core types need it
+    from pipeline.engine.store import Store  # noqa: PLC0415 - see above
+
+    return CoreTypes(load_api(Store.open(environ).root / "api"))
+
+
+@contextlib.asynccontextmanager
+async def open_session(settings: Settings, *, plan: bool = False) -> "AsyncIterator[Session]":
+    """Open the engine for one command and let the client find it."""
+    from pipeline.engine.session import Session  # noqa: PLC0415 - commands without an engine never load it
+
+    progress = settings.open_progress()
+    try:
+        async with Session.open(
+            environ=settings.environ, workdir=settings.workdir, progress=progress, plan=plan
+        ) as session:
+            os.environ["DAGGER_SESSION_PORT"] = str(session.port)
+            os.environ["DAGGER_SESSION_TOKEN"] = session.token
+            try:
+                yield session
+            finally:
+                await _close_client()
+    finally:
+        progress.close()
+
+
+def run_until_done(
+    work: Callable[[], Coroutine[Any, Any, int]], settings: Settings, stderr: TextIO | None = None
+) -> int:
+    """Run the command; Ctrl-C and SIGTERM stop what runs, then the exit code is 2."""
+    err = stderr or sys.stderr
+
+    async def guarded() -> int:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - inside a coroutine that asyncio.run started
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work()
+
+    try:
+        return asyncio.run(guarded())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        err.write("Canceled.\n")
+        return EXIT_CANCELED
+    except Exception as error:  # noqa: BLE001 - the last place where it can become words
+        return report(error, err, debug=settings.debug)
+
+
+def quiet_stdout() -> contextlib.AbstractContextManager[Any]:
+    """Send what module code prints to stderr: stdout carries the result only."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
+def announce(settings: Settings, engine: str = "embedded (buildah)") -> None:
+    """Say on stderr which engine runs."""
+    if not settings.silent:
+        sys.stderr.write(f"engine: {engine}\n")
+        sys.stderr.flush()
+
+
+async def _close_client() -> None:
+    """Close the client's connection, if module code opened one."""
+    dagger = sys.modules.get("dagger")
+    if dagger is not None:
+        await dagger.close()
