@@ -1,0 +1,186 @@
+"""Start buildah: working containers, runs and commits; the only file that does."""
+
+import contextlib
+import json
+import os
+import stat
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pipeline.engine.errors import StoreError
+from pipeline.engine.runner import Completed, Runner, Sink, checked
+
+RUN_NOISE: Final = b"Error: while running runtime: exit status "
+"""What buildah itself adds to stderr when the process it ran exits with non-zero."""
+
+
+@dataclass(slots=True)
+class Working:
+    """Be one working container, mounted at `path`."""
+
+    name: str
+    path: Path
+
+
+@dataclass(slots=True)
+class Buildah:
+    """Drive buildah on the engine's own storage."""
+
+    runner: Runner
+    storage: Path
+    runroot: Path
+    session: str
+    """Prefix of the working containers, so that a dead session's can be found."""
+    tmpfs: Path
+    """Folder in memory, mode 0700: bundles and secrets never touch the disk."""
+    _count: int = field(default=0)
+
+    @property
+    def command(self) -> list[str]:
+        """Return the words every call starts with."""
+        return ["buildah", "--root", str(self.storage), "--runroot", str(self.runroot)]
+
+    async def _run(self, *words: str, sink: Sink | None = None) -> Completed:
+        try:
+            return await checked(self.runner, [*self.command, *words], env=self._environment({}), sink=sink)
+        except FileNotFoundError:
+            raise no_buildah() from None
+
+    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        keep = (
+            "PATH",
+            "HOME",
+            "LANG",
+            "LC_ALL",
+            "XDG_RUNTIME_DIR",
+            "_CONTAINERS_USERNS_CONFIGURED",
+            "BUILDAH_ISOLATION",
+        )
+        base = {name: os.environ[name] for name in keep if name in os.environ}
+        return base | {"TMPDIR": str(self.tmpfs)} | dict(more)
+
+    async def start(self, image: str | None) -> Working:
+        """Make a working container of an image (None: empty) and mount it."""
+        self._count += 1
+        name = f"{self.session}-{self._count}"
+        await self._run("from", "--pull-never", "--name", name, image or "scratch")
+        mounted = await self._run("mount", name)
+        return Working(name, Path(mounted.text.strip()))
+
+    @contextlib.asynccontextmanager
+    async def working(self, image: str | None) -> AsyncIterator[Working]:
+        """Give a working container; it is removed unless it was committed."""
+        working = await self.start(image)
+        try:
+            yield working
+        finally:
+            await self.remove(working)
+
+    async def commit(self, working: Working) -> str:
+        """Commit and return the id of the image."""
+        done = await self._run(
+            "commit", "--quiet", "--disable-compression", "--format", "docker", working.name
+        )
+        return done.text.strip().splitlines()[-1].removeprefix("sha256:")
+
+    async def remove(self, working: Working) -> None:
+        """Unmount and remove; a container that is gone already is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            await self.runner.run([*self.command, "rm", working.name], env=self._environment({}))
+
+    async def run(
+        self, working: Working, spec: Path, *, network: str, stdin: bytes, sink: Sink | None = None
+    ) -> Completed:
+        """Run the process that `spec` describes; return its exit status and outputs."""
+        words = [
+            "run",
+            "--isolation",
+            "oci",
+            "--runtime",
+            str(self.runtime()),
+            "--network",
+            network,
+            "--no-hosts",
+        ]
+        completed = await self.runner.run(
+            [*self.command, *words, "--", working.name, "/bin/true"],
+            input=stdin or None,
+            env=self._environment({"WHEELHOUSE_SPEC": str(spec)}),
+            sink=sink,
+        )
+        return Completed(completed.returncode, completed.stdout, without_noise(completed.stderr))
+
+    async def tag(self, image: str, name: str) -> None:
+        """Give an image a name that FROM lines use."""
+        await self._run("tag", image, name)
+
+    async def build(
+        self, context: Path, dockerfile: str, options: list[str], tell: Callable[[str], None]
+    ) -> str:
+        """Build a Dockerfile; return the image id. Raises CommandError with the builder's last lines."""
+        note = self.tmpfs / f"{context.parent.name}.image"
+        isolation = [
+            "--isolation",
+            "oci",
+            "--runtime",
+            "runc",
+            "--network",
+            "host",
+            "--layers",
+            "--pull-never",
+        ]
+        words = ["build", *isolation, "--format", "docker", "--iidfile", str(note), *options]
+        await self._run(
+            *words,
+            "-f",
+            str(context / dockerfile),
+            str(context),
+            sink=lambda _stream, data: tell(data.decode(errors="replace")),
+        )
+        return note.read_text().strip().removeprefix("sha256:")
+
+    def runtime(self) -> Path:
+        """Return the program buildah starts as its runtime, written once per session."""
+        path = self.tmpfs / "runtime"
+        if not path.exists():
+            program = Path(__file__).with_name("runtime.py")
+            path.write_text(
+                f"#!/bin/sh\n"
+                f'case " $* " in *" create "*) exec {sys.executable} -I -S {program} "$@";; esac\n'
+                'exec runc "$@"\n'
+            )
+            path.chmod(stat.S_IRWXU)
+        return path
+
+    def images(self) -> set[str]:
+        """Return the ids of the committed images; reads storage's index, starts nothing."""
+        try:
+            listed = json.loads((self.storage / "overlay-images" / "images.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return set()
+        return {image["id"] for image in listed}
+
+    async def reap(self, sessions: set[str]) -> None:
+        """Remove the working containers that dead sessions left."""
+        listed = await self._run("containers", "--json")
+        for container in json.loads(listed.text or "null") or []:
+            name = container["containername"]
+            if name.rpartition("-")[0] in sessions:
+                await self.remove(Working(name, Path()))
+
+
+def without_noise(stderr: bytes) -> bytes:
+    """Take off the line that buildah writes after the process's own."""
+    head, found, tail = stderr.rpartition(RUN_NOISE)
+    return head if found and tail.strip().isdigit() else stderr
+
+
+def no_buildah() -> StoreError:
+    """Return the error for a machine without buildah."""
+    return StoreError(
+        "buildah was not found on PATH; the embedded engine builds with it. "
+        "Install it (Debian and Ubuntu: apt-get install buildah) or run a Dagger engine."
+    )

@@ -1,0 +1,53 @@
+"""Say what went wrong, in the form the client expects.
+
+EngineError
+├── ExecError      a process ended as it should not: cmd, exit code, both outputs
+├── UnsupportedError     the API has the field, this engine does not
+└── StoreError      the store cannot be used: no space, no permission, no buildah
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class EngineError(Exception):
+    """Carry one sentence to the caller as a GraphQL error."""
+
+    extensions: Mapping[str, Any] | None = None
+
+
+class ExecError(EngineError):
+    """Carry what the client's `ExecError` needs."""
+
+    def __init__(
+        self, command: Sequence[str], exit_code: int, stdout: str, stderr: str, message: str = ""
+    ) -> None:
+        super().__init__(message or f"exit code: {exit_code}")
+        self.command = list(command)
+        self.exit_code = exit_code
+        self.stdout = stdout
+        self.stderr = stderr
+
+    @property
+    def extensions(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """Return the fields of the session protocol's EXEC_ERROR."""
+        return {
+            "_type": "EXEC_ERROR",
+            "cmd": self.command,
+            "exitCode": self.exit_code,
+            "stdout": self.stdout,
+            "stderr": self.stderr,
+        }
+
+
+class UnsupportedError(EngineError):
+    """Name a field or an argument that only a real Dagger engine has."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} is not available in the embedded engine. Run the same command with a Dagger engine."
+        )
+
+
+class StoreError(EngineError):
+    """Say why the store or the tools around it cannot be used."""

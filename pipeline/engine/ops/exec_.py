@@ -1,0 +1,295 @@
+"""Container: withExec and what it wrote."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, cast
+
+from pipeline.engine import execs
+from pipeline.engine.buildah import without_noise
+from pipeline.engine.copying import Copying, copy_file
+from pipeline.engine.engine import Engine, operation
+from pipeline.engine.errors import EngineError, ExecError
+from pipeline.engine.files import replace_file
+from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.ops.config import expand
+from pipeline.engine.owners import parse_user
+from pipeline.engine.paths import resolve
+from pipeline.engine.runner import Completed
+from pipeline.engine.states import (
+    CacheState,
+    ContainerState,
+    DirectoryState,
+    ExecResult,
+    FileState,
+    Mount,
+    Snapshot,
+)
+
+SIGNALLED: Final = range(128, 192)
+"""Codes of a process ended by a signal: never what was expected. Source: `ReturnType`'s description."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Hold one exec's arguments, expanded."""
+
+    args: tuple[str, ...]
+    stdin: str
+    redirect_stdin: str
+    redirect_stdout: str
+    redirect_stderr: str
+    expect: str
+    all_capabilities: bool
+    init: bool
+
+    @classmethod
+    def of(cls, state: ContainerState, op: Op) -> "Request":
+        """Read the arguments of `withExec`; raises EngineError when there is no command."""
+        given: dict[str, Any] = dict(op.args)
+        wanted = given.get("expand", False)
+        words = given["args"] or list(state.config.cmd or ())
+        if given.get("useEntrypoint"):
+            words = [*(state.config.entrypoint or ()), *words]
+        if not words:
+            raise EngineError("no command has been set")
+
+        def path(name: str) -> str:
+            text = given.get(name) or ""
+            return state.resolve(expand(state, text, wanted=wanted)) if text else ""
+
+        return cls(
+            tuple(expand(state, word, wanted=wanted) for word in words),
+            given.get("stdin") or "",
+            path("redirectStdin"),
+            path("redirectStdout"),
+            path("redirectStderr"),
+            given.get("expect") or "SUCCESS",
+            given.get("insecureRootCapabilities", False),
+            not given.get("noInit", False),
+        )
+
+    def accepts(self, code: int) -> bool:
+        """Say whether an exit code is what the caller expects."""
+        if self.expect == "SUCCESS":
+            return code == 0
+        if code in SIGNALLED:
+            return False
+        return self.expect == "ANY" or code != 0
+
+
+@operation("Container.withExec")
+async def with_exec(engine: Engine, op: Op) -> ContainerState:
+    """Run a command; its file system, mounts and outputs are the new container's."""
+    state = await engine.container(op)
+    if op.args.get("experimentalPrivilegedNesting"):
+        raise EngineError("Container.withExec(experimentalPrivilegedNesting) needs a Dagger engine.")
+    if state.gpus:
+        raise EngineError(
+            "GPU support is not enabled: the embedded engine gives execs no GPU. Use a Dagger engine."
+        )
+    request = Request.of(state, op)
+    key = digest_of("exec", state.key, _plain(request))
+    done = _recorded(engine, state, key)
+    if done is None:
+        async with engine.store.lock(key), engine.step(key, f"exec {_shown(request.args)}") as step:
+            done = _recorded(engine, state, key)
+            step.cached = done is not None
+            if done is None:
+                done = await _run(engine, state, request, key)
+    else:
+        engine.progress.begin(key, f"exec {_shown(request.args)}")
+        engine.progress.end(key, cached=True, error=None, seconds=0.0)
+    return done
+
+
+def _plain(request: Request) -> list[object]:
+    return [getattr(request, name) for name in request.__dataclass_fields__]
+
+
+def _shown(args: tuple[str, ...]) -> str:
+    return " ".join(args)
+
+
+def _recorded(engine: Engine, state: ContainerState, key: str) -> ContainerState | None:
+    """Return what an equal exec gave, if all of it is still in the store."""
+    record = engine.store.read(key)
+    if record is None:
+        return None
+    image = engine.recorded_image(key)
+    if image is None or not all(engine.store.has_tree(tree) for tree, _ in record["mounts"].values()):
+        engine.store.forget(key)
+        return None
+    return _after(state, key, image, record["mounts"], ExecResult(**record["result"]))
+
+
+def _after(
+    state: ContainerState, key: str, image: str, mounts: dict[str, Any], result: ExecResult
+) -> ContainerState:
+    """Return the container after an exec: new file system, changed mounts."""
+    changed = tuple(
+        replace(mount, source=_changed(mount, *mounts[mount.target])) if mount.target in mounts else mount
+        for mount in state.mounts
+    )
+    return replace(state, rootfs=Snapshot(key, image), mounts=changed, last=result, image_ref="")
+
+
+def _changed(mount: Mount, tree: str, path: str) -> DirectoryState | FileState:
+    return FileState(Snapshot(tree), path) if mount.kind == "file" else DirectoryState(Snapshot(tree))
+
+
+async def _run(engine: Engine, state: ContainerState, request: Request, key: str) -> ContainerState:
+    """Run the exec for real and record it; raises ExecError, and then records nothing."""
+    image = await engine.rootfs_image(state.rootfs)
+    hosts = await engine.services.hosts(engine, state.bindings)
+    command = execs.Command(request.args, request.all_capabilities, request.init, hosts)
+    with engine.store.scratch(engine.session) as scratch:
+        async with _locked_caches(engine, state), engine.buildah.working(image) as working:
+            laid = await execs.lay(engine, state, command, working, scratch)
+            try:
+                completed, combined = await _process(engine, request, laid, key)
+            finally:
+                execs.forget(laid)
+            result = _result(engine, request, completed, combined)
+            await asyncio.to_thread(_redirect, state, request, result, laid)
+            await asyncio.to_thread(execs.clear, laid)
+            mounts = await _keep_mounts(engine, state, laid, key)
+            committed = await engine.buildah.commit(working)
+    engine.images.add(committed)
+    engine.store.write(
+        key,
+        {
+            "image": committed,
+            "mounts": mounts,
+            "result": {name: getattr(result, name) for name in ExecResult.__dataclass_fields__},
+        },
+    )
+    return _after(state, key, committed, mounts, result)
+
+
+async def _process(engine: Engine, request: Request, laid: execs.Laid, key: str) -> tuple[Completed, bytes]:
+    """Run the process; return its end and both outputs as they were interleaved."""
+    stdin = request.stdin.encode(errors="surrogateescape")
+    if request.redirect_stdin:
+        stdin = await asyncio.to_thread(_inside(laid, request.redirect_stdin).read_bytes)
+    combined = bytearray()
+    shown: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+
+    def sink(stream: Any, data: bytes) -> None:
+        combined.extend(data)
+        lines, _, shown[stream] = (shown[stream] + data).rpartition(b"\n")
+        if lines:
+            text = engine.secrets.scrub(lines.decode(errors="replace"))
+            engine.progress.output(key, stream, text + "\n")
+
+    completed = await engine.buildah.run(laid.working, laid.spec, network="host", stdin=stdin, sink=sink)
+    return completed, bytes(combined)
+
+
+def _result(engine: Engine, request: Request, completed: Completed, combined: bytes) -> ExecResult:
+    """Return the outputs, scrubbed; raises ExecError for an end that was not expected."""
+    missing = execs.not_found(completed.stderr)
+    code = 1 if missing else completed.returncode
+    stderr = missing[0].encode() + missing[1] if missing else completed.stderr
+    texts = [
+        engine.secrets.scrub(data.decode(errors="replace"))
+        for data in (completed.stdout, stderr, without_noise(combined))
+    ]
+    if missing or not request.accepts(code):
+        if b"container could not be" in stderr or b"error running container" in stderr:
+            raise execs.runtime_failure(completed.stderr)
+        raise ExecError(request.args, code, texts[0].strip(), texts[1].strip())
+    return ExecResult(texts[0], texts[1], texts[2], code)
+
+
+def _inside(laid: execs.Laid, path: str) -> Path:
+    """Return the host path of a file as the exec sees it, through its mounts."""
+    for target in sorted((*laid.over, *laid.copies), key=len, reverse=True):
+        if path == target and target in laid.copies:
+            return laid.copies[target]
+        if target in laid.over and path.startswith(target.rstrip("/") + "/"):
+            inner = path[len(target) :]
+            overlay = laid.over[target]
+            upper = resolve(overlay.upper, inner)
+            return upper if upper.exists() else resolve(overlay.lower, inner)
+    return resolve(laid.working.path, path)
+
+
+def _redirect(state: ContainerState, request: Request, result: ExecResult, laid: execs.Laid) -> None:
+    """Write outputs to the files that were asked for: mode 0600, owned by the exec's user."""
+    owner = parse_user(state.config.user or "0", laid.working.path)
+    for path, text in ((request.redirect_stdout, result.stdout), (request.redirect_stderr, result.stderr)):
+        if path:
+            root, inner = laid.working.path, path
+            for target, overlay in laid.over.items():
+                if path.startswith(target.rstrip("/") + "/"):
+                    root, inner = overlay.upper, path[len(target) :]
+            replace_file(root, inner, text.encode(errors="surrogateescape"), Copying(owner=owner, mode=0o600))
+
+
+async def _keep_mounts(
+    engine: Engine, state: ContainerState, laid: execs.Laid, key: str
+) -> dict[str, tuple[str, str]]:
+    """Make trees of the mounts that the exec wrote to; return target -> tree key and path."""
+    kept: dict[str, tuple[str, str]] = {}
+    for mount in state.mounts:
+        tree = digest_of(key, "mount", mount.target)
+        overlay = laid.over.get(mount.target)
+        if overlay is not None and overlay.changed():
+            await engine.tree(tree, lambda made, o=overlay: _flatten(o, made))  # type: ignore[misc]
+            kept[mount.target] = (tree, "/")
+        copy = laid.copies.get(mount.target)
+        if copy is not None:
+            name = cast("FileState", mount.source).name
+            await engine.tree(tree, lambda made, c=copy, n=name: copy_file(c, made, n))  # type: ignore[misc]
+            kept[mount.target] = (tree, f"/{name}")
+    return kept
+
+
+def _flatten(overlay: Any, made: Path) -> None:
+    made.rmdir()
+    overlay.flatten(made)
+
+
+@contextlib.asynccontextmanager
+async def _locked_caches(engine: Engine, state: ContainerState) -> AsyncIterator[None]:
+    """Hold the locks of cache volumes that only one exec may write at a time."""
+    async with contextlib.AsyncExitStack() as stack:
+        for mount in state.mounts:
+            if isinstance(mount.source, CacheState) and mount.sharing in ("LOCKED", "PRIVATE"):
+                await stack.enter_async_context(engine.store.lock(f"use-{mount.source.key}"))
+        yield
+
+
+async def _last(engine: Engine, op: Op) -> ExecResult:
+    """Return the outputs of the last exec; a container without one has none."""
+    state = await engine.container(op)
+    if state.last is None:
+        raise EngineError("no command has been set")
+    return state.last
+
+
+@operation("Container.stdout")
+async def stdout(engine: Engine, op: Op) -> str:
+    """Return what the last exec wrote to standard output."""
+    return (await _last(engine, op)).stdout
+
+
+@operation("Container.stderr")
+async def stderr(engine: Engine, op: Op) -> str:
+    """Return what the last exec wrote to standard error."""
+    return (await _last(engine, op)).stderr
+
+
+@operation("Container.combinedOutput")
+async def combined_output(engine: Engine, op: Op) -> str:
+    """Return both outputs as they were interleaved."""
+    return (await _last(engine, op)).combined
+
+
+@operation("Container.exitCode")
+async def exit_code(engine: Engine, op: Op) -> int:
+    """Return the exit code of the last exec."""
+    return (await _last(engine, op)).exit_code

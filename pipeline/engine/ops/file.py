@@ -1,0 +1,173 @@
+"""File: one file inside a snapshot."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+from pipeline.engine import listing
+from pipeline.engine.comparing import file_sha256
+from pipeline.engine.copying import Copying, copy_file
+from pipeline.engine.engine import Engine, operation, readable
+from pipeline.engine.errors import EngineError
+from pipeline.engine.files import set_owner, set_times
+from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.ops.filesystem import lazily
+from pipeline.engine.owners import parse_owner
+from pipeline.engine.states import FileState
+
+
+async def state_of(engine: Engine, op: Op) -> FileState:
+    """Evaluate the file that the field is asked on."""
+    state: FileState = await engine.parent(op)
+    return state
+
+
+@operation("File.contents")
+async def contents(engine: Engine, op: Op) -> str:
+    """Return the text; bytes that are not UTF-8 become the replacement character."""
+    path = await engine.path_of(await state_of(engine, op))
+    try:
+        data = await asyncio.to_thread(path.read_bytes)
+    except OSError as error:
+        raise readable(error, engine.store) from error
+    text = data.decode(errors="replace")
+    offset, limit = op.args.get("offsetLines"), op.args.get("limitLines")
+    if offset is None and limit is None:
+        return text
+    lines = text.splitlines(keepends=True)[offset or 0 :]
+    return "".join(lines if limit is None else lines[:limit])
+
+
+@operation("File.size")
+async def size(engine: Engine, op: Op) -> int:
+    """Return the size in bytes."""
+    return (await engine.path_of(await state_of(engine, op))).stat().st_size
+
+
+@operation("File.name")
+async def name(engine: Engine, op: Op) -> str:
+    """Return the file's name."""
+    return (await state_of(engine, op)).name
+
+
+@operation("File.digest")
+async def digest(engine: Engine, op: Op) -> str:
+    """Return the digest of the content."""
+    path = await engine.path_of(await state_of(engine, op))
+    return f"sha256:{await asyncio.to_thread(file_sha256, path)}"
+
+
+@operation("File.stat")
+async def stat(engine: Engine, op: Op) -> dict[str, Any]:
+    """Describe the file."""
+    state = await state_of(engine, op)
+    found = listing.stat(await engine.root_of(state.snapshot), state.path)
+    return {
+        "size": found.size,
+        "permissions": found.permissions,
+        "fileType": found.file_type.value,
+        "name": found.name,
+    }
+
+
+@operation("File.sync")
+async def sync(engine: Engine, op: Op) -> str:
+    """Make the file."""
+    await engine.parent(op)
+    assert op.parent is not None  # noqa: S101 - `parent` found it
+    return op.parent.digest
+
+
+@operation("File.withName")
+async def with_name(engine: Engine, op: Op) -> FileState:
+    """Return the file under another name."""
+    return await _derived(engine, op, op.args["name"], lambda _path: None, name=op.args["name"])
+
+
+@operation("File.withTimestamps")
+async def with_timestamps(engine: Engine, op: Op) -> FileState:
+    """Return the file with other times."""
+    seconds = op.args["timestamp"]
+    return await _derived(engine, op, seconds, lambda path: set_times(path.parent, seconds))
+
+
+@operation("File.chown")
+async def chown(engine: Engine, op: Op) -> FileState:
+    """Return the file with another owner, by number."""
+    owner = parse_owner(op.args["owner"], Path("/nonexistent"))
+    return await _derived(engine, op, owner, lambda path: set_owner(path.parent, path.name, owner))
+
+
+@operation("File.withReplaced")
+async def with_replaced(engine: Engine, op: Op) -> FileState:
+    """Return the file with a text replaced: the only occurrence, all, or the first from a line."""
+    search, replacement = op.args["search"], op.args["replacement"]
+    first_from, everything = op.args.get("firstFrom"), op.args.get("all", False)
+
+    def edit(path: Path) -> None:
+        text = path.read_text()
+        head = "".join(text.splitlines(keepends=True)[: max((first_from or 1) - 1, 0)])
+        tail = text[len(head) :]
+        found = tail.count(search)
+        if found == 0 or (found > 1 and not everything and first_from is None):
+            raise EngineError(
+                f"search string found {found} times; expected {'one' if found else 'at least one'}"
+            )
+        path.write_text(head + tail.replace(search, replacement, -1 if everything else 1))
+
+    return await _derived(engine, op, [search, replacement, first_from, everything], edit)
+
+
+async def _derived(engine: Engine, op: Op, what: object, edit: Any, *, name: str = "") -> FileState:
+    """Return a changed copy of the file."""
+    state = await state_of(engine, op)
+    origin = await lazily(engine, state)
+    name = name or state.name
+
+    def make(made: Path) -> None:
+        copy_file(origin(), made, name, Copying(link=False))
+        edit(made / name)
+
+    return FileState(await engine.tree(digest_of("file", state.key, op.field, what, name), make), f"/{name}")
+
+
+@operation("File.export")
+async def export(engine: Engine, op: Op) -> str:
+    """Write the file to the host, whole or not at all."""
+    state = await state_of(engine, op)
+    target = host_path(engine, op.args["path"])
+    if target.is_dir() or op.args["path"].endswith("/"):
+        if not op.args.get("allowParentDirPath"):
+            raise EngineError(
+                f"destination {op.args['path']!r} is a directory; must be a file path "
+                "unless allowParentDirPath is set"
+            )
+        target = target / state.name
+    source = await engine.path_of(state)
+    try:
+        await asyncio.to_thread(_write, source, target)
+    except OSError as error:
+        raise readable(error, engine.store) from error
+    return str(target)
+
+
+def _write(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with source.open("rb") as reading, partial.open("wb") as writing:
+            while data := reading.read(1 << 20):
+                writing.write(data)
+        partial.chmod(source.stat().st_mode & 0o777)
+        partial.rename(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def host_path(engine: Engine, text: str) -> Path:
+    """Return an absolute host path; a relative one starts at the session's directory."""
+    path = Path(text.removeprefix("file://"))
+    if path.parts[:1] == ("~",):
+        path = Path(engine.environ.get("HOME", "/"), *path.parts[1:])
+    return Path(os.path.normpath(engine.workdir / path))

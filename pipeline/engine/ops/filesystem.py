@@ -1,0 +1,249 @@
+"""Container: its files. Each change of the file system is one layer; a mount is changed in place."""
+
+import asyncio
+import posixpath
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from pipeline.engine.copying import Copying, copy_file, copy_tree
+from pipeline.engine.engine import Engine, operation
+from pipeline.engine.errors import EngineError
+from pipeline.engine.files import make_symlink, remove, replace_file
+from pipeline.engine.graph import Op
+from pipeline.engine.ignore import Filter
+from pipeline.engine.inodes import Owner
+from pipeline.engine.ops.config import expand, path_arg
+from pipeline.engine.owners import parse_owner
+from pipeline.engine.states import ContainerState, DirectoryState, FileState, Snapshot
+
+
+def filter_of(op: Op) -> Filter:
+    """Read include, exclude and gitignore arguments."""
+    return Filter(
+        tuple(op.args.get("include") or ()),
+        tuple(op.args.get("exclude") or ()),
+        gitignore=op.args.get("gitignore") or False,
+    )
+
+
+async def changed(
+    engine: Engine, op: Op, path: str, what: object, edit: Callable[[Path, str], None]
+) -> ContainerState:
+    """Return the container after `edit(root, path)`, in its file system or in the mount that holds `path`."""
+    state = await engine.container(op)
+    _, inner, mount = await engine.locate(state, path.rstrip("/") or "/")
+    inner += "/" if path.endswith("/") and inner != "/" else ""
+    identity = [op.field, inner, what]
+    if mount is None:
+        rootfs = await engine.layered(state, identity, lambda root: edit(root, inner), str(op))
+        return replace(state, rootfs=rootfs, last=None, image_ref="")
+    source = mount.source
+    if not isinstance(source, DirectoryState):
+        raise EngineError(f"{path}: cannot write to a mounted {mount.kind}")
+    within = inner[len(source.path.rstrip("/")) :] or "/"
+    edited = await engine.edited(source, identity, lambda root: edit(root, within))
+    return state.with_mount(replace(mount, source=edited))
+
+
+async def owner_of(engine: Engine, state: ContainerState, op: Op) -> Owner | None:
+    """Return the owner argument as numbers; names are looked up in the container."""
+    text = expand(state, op.args.get("owner") or "", wanted=op.args.get("expand", False))
+    if not text:
+        return None
+    if all(part.isdecimal() for part in text.split(":")):
+        return parse_owner(text, Path("/nonexistent"))
+    root = await engine.root_of(state.rootfs)
+    try:
+        return await asyncio.to_thread(parse_owner, text, root)
+    except LookupError as error:
+        raise EngineError(str(error.args[0])) from error
+
+
+@operation("Container.withDirectory")
+async def with_directory(engine: Engine, op: Op) -> ContainerState:
+    """Copy a directory into the container; what is there is merged."""
+    state = await engine.container(op)
+    source: DirectoryState = await engine.evaluate(op.args["source"])
+    wanted, owner = filter_of(op), await owner_of(engine, state, op)
+    path, mode = path_arg(state, op), op.args.get("permissions")
+    identity = [source.key, wanted.include, wanted.exclude, wanted.gitignore, owner, mode]
+    copying = Copying(filter=wanted, owner=owner, mode=mode)
+    origin = await lazily(engine, source)
+    return await changed(
+        engine, op, path, identity, lambda root, inner: copy_tree(origin(), root, inner, copying)
+    )
+
+
+async def lazily(engine: Engine, source: DirectoryState | FileState) -> Callable[[], Path]:
+    """Return a function that gives the source's host path; an image is mounted only when it is called.
+
+    The function is called from worker threads while the engine's loop runs.
+    """
+    loop = asyncio.get_running_loop()
+    return lambda: asyncio.run_coroutine_threadsafe(engine.path_of(source), loop).result()
+
+
+@operation("Container.withFile")
+async def with_file(engine: Engine, op: Op) -> ContainerState:
+    """Copy one file into the container."""
+    state = await engine.container(op)
+    source: FileState = await engine.evaluate(op.args["source"])
+    owner, mode = await owner_of(engine, state, op), op.args.get("permissions")
+    origin = await lazily(engine, source)
+    copying = Copying(owner=owner, mode=mode)
+    return await changed(
+        engine,
+        op,
+        path_arg(state, op),
+        [source.key, owner, mode],
+        lambda root, inner: copy_file(origin(), root, inner, copying, name=source.name),
+    )
+
+
+@operation("Container.withFiles")
+async def with_files(engine: Engine, op: Op) -> ContainerState:
+    """Copy files into a directory of the container."""
+    state = await engine.container(op)
+    sources: list[FileState] = [await engine.evaluate(one) for one in op.args["sources"]]
+    owner, mode = await owner_of(engine, state, op), op.args.get("permissions")
+    origins = [(await lazily(engine, one), one.name) for one in sources]
+    copying = Copying(owner=owner, mode=mode)
+
+    def edit(root: Path, inner: str) -> None:
+        for origin, name in origins:
+            copy_file(origin(), root, f"{inner.rstrip('/')}/", copying, name=name)
+
+    return await changed(engine, op, path_arg(state, op), [[one.key for one in sources], owner, mode], edit)
+
+
+@operation("Container.withNewFile")
+async def with_new_file(engine: Engine, op: Op) -> ContainerState:
+    """Write a text into a file of the container."""
+    state = await engine.container(op)
+    owner, mode = await owner_of(engine, state, op), op.args.get("permissions")
+    contents = op.args["contents"].encode(errors="surrogateescape")
+    copying = Copying(owner=owner, mode=0o644 if mode is None else mode)
+    return await changed(
+        engine,
+        op,
+        path_arg(state, op),
+        [op.args["contents"], owner, mode],
+        lambda root, inner: replace_file(root, inner, contents, copying),
+    )
+
+
+@operation("Container.withSymlink")
+async def with_symlink(engine: Engine, op: Op) -> ContainerState:
+    """Make a symbolic link in the container."""
+    state = await engine.container(op)
+    wanted = op.args.get("expand", False)
+    target = expand(state, op.args["target"], wanted=wanted)
+    link = state.resolve(expand(state, op.args["linkName"], wanted=wanted))
+    return await changed(engine, op, link, [target], lambda root, inner: make_symlink(root, target, inner))
+
+
+@operation("Container.withoutDirectory", "Container.withoutFile")
+async def without_path(engine: Engine, op: Op) -> ContainerState:
+    """Remove a file or a directory; nothing there is fine."""
+    state = await engine.container(op)
+
+    def edit(root: Path, inner: str) -> None:
+        remove(root, inner)
+
+    return await changed(engine, op, path_arg(state, op), [], edit)
+
+
+@operation("Container.withoutFiles")
+async def without_files(engine: Engine, op: Op) -> ContainerState:
+    """Remove several files."""
+    state = await engine.container(op)
+    paths = [state.resolve(expand(state, p, wanted=op.args.get("expand", False))) for p in op.args["paths"]]
+
+    def edit(root: Path, _inner: str) -> None:
+        for path in paths:
+            remove(root, path)
+
+    rootfs = await engine.layered(state, [op.field, paths], lambda root: edit(root, "/"), str(op))
+    return replace(state, rootfs=rootfs, last=None)
+
+
+@operation("Container.rootfs")
+async def rootfs(engine: Engine, op: Op) -> DirectoryState:
+    """Return the file system without mounts."""
+    state = await engine.container(op)
+    return DirectoryState(state.rootfs or (await engine.tree("empty", lambda _: None)))
+
+
+@operation("Container.withRootfs")
+async def with_rootfs(engine: Engine, op: Op) -> ContainerState:
+    """Replace the file system; the configuration stays."""
+    state = await engine.container(op)
+    source: DirectoryState = await engine.evaluate(op.args["directory"])
+    if source.path == "/":
+        return replace(state, rootfs=source.snapshot, last=None)
+    origin = await lazily(engine, source)
+    rootfs = await engine.layered(
+        replace(state, rootfs=None), ["rootfs", source.key], lambda root: copy_tree(origin(), root), str(op)
+    )
+    return replace(state, rootfs=rootfs, last=None)
+
+
+@operation("Container.directory")
+async def directory(engine: Engine, op: Op) -> DirectoryState:
+    """Return a directory of the container, through its mounts."""
+    state = await engine.container(op)
+    path = path_arg(state, op)
+    snapshot, inner, _ = await engine.locate(state, path.rstrip("/") or "/")
+    return await checked_directory(engine, snapshot, inner, op.args["path"])
+
+
+@operation("Container.file")
+async def file(engine: Engine, op: Op) -> FileState:
+    """Return a file of the container, through its mounts."""
+    state = await engine.container(op)
+    snapshot, inner, _ = await engine.locate(state, path_arg(state, op).rstrip("/"))
+    return await checked_file(engine, snapshot, inner, op.args["path"])
+
+
+async def checked_directory(
+    engine: Engine, snapshot: Snapshot | None, path: str, asked: str
+) -> DirectoryState:
+    """Return a directory that is there; raises EngineError in Dagger's words."""
+    kind = await engine.kind_of(snapshot, path)
+    if kind is None:
+        raise EngineError(f"stat {asked}: no such file or directory")
+    if kind != "directory":
+        raise EngineError(f"path {asked} is a file, not a directory")
+    return DirectoryState(snapshot or await engine.tree("empty", lambda _: None), posixpath.normpath(path))
+
+
+async def checked_file(engine: Engine, snapshot: Snapshot | None, path: str, asked: str) -> FileState:
+    """Return a file that is there; raises EngineError in Dagger's words."""
+    kind = await engine.kind_of(snapshot, path)
+    if kind is None:
+        raise EngineError(f"stat {asked}: no such file or directory")
+    if kind == "directory":
+        raise EngineError(f"path {asked} is a directory, not a file")
+    return FileState(cast("Snapshot", snapshot), posixpath.normpath(path))
+
+
+@operation("Container.exists")
+async def exists(engine: Engine, op: Op) -> bool:
+    """Say whether something is at a path."""
+    from pipeline.engine.ops.directory import exists_at  # noqa: PLC0415 - the two refer to each other
+
+    state = await engine.container(op)
+    snapshot, inner, _ = await engine.locate(state, path_arg(state, op))
+    return await exists_at(await engine.root_of(snapshot), inner, op)
+
+
+@operation("Container.stat")
+async def stat(engine: Engine, op: Op) -> dict[str, Any]:
+    """Describe what is at a path."""
+    from pipeline.engine.ops.directory import stat_at  # noqa: PLC0415
+
+    state = await engine.container(op)
+    snapshot, inner, _ = await engine.locate(state, path_arg(state, op))
+    return await stat_at(await engine.root_of(snapshot), inner, op)

@@ -1,0 +1,230 @@
+"""GitRepository, GitRef: local and remote repositories through the git program."""
+
+import asyncio
+import posixpath
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from pipeline.engine.copying import Copying, copy_tree
+from pipeline.engine.engine import Engine, operation
+from pipeline.engine.errors import EngineError
+from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.ops.filesystem import checked_directory
+from pipeline.engine.runner import Completed
+from pipeline.engine.states import ChangesetState, DirectoryState, GitState
+
+HEX_DIGITS: Final = 40
+QUIET: Final = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "safe.directory",
+    "GIT_CONFIG_VALUE_0": "*",
+}
+
+
+async def git(engine: Engine, *words: str, env: dict[str, str] | None = None) -> Completed:
+    """Run git; raises EngineError with what it said."""
+    keep = {
+        name: engine.environ[name]
+        for name in ("PATH", "HOME", "SSH_AUTH_SOCK", "GIT_SSL_CAINFO")
+        if name in engine.environ
+    }
+    done = await engine.runner.run(["git", *words], env=keep | QUIET | (env or {}))
+    if done.returncode:
+        raise EngineError(f"git {words[-1]}: {engine.secrets.scrub(done.error_text)}")
+    return done
+
+
+async def _auth(engine: Engine, state: GitState) -> dict[str, str]:
+    """Return the environment that hands a token to git without an argument list."""
+    if state.auth is None:
+        return {}
+    import base64  # noqa: PLC0415 - only for private repositories
+
+    pair = f"{state.auth[0]}:{await engine.secrets.plaintext(state.auth[1])}"
+    header = f"Authorization: Basic {base64.b64encode(pair.encode()).decode()}"
+    return {
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_1": "http.extraHeader",
+        "GIT_CONFIG_VALUE_1": header,
+    }
+
+
+async def _place(engine: Engine, state: GitState) -> str:
+    """Return what git reads the repository from."""
+    if state.repository is None:
+        return state.url
+    path = await engine.path_of(state.repository)
+    if not (path / ".git").exists() and not (path / "HEAD").exists():
+        raise EngineError("not a git repository: no .git in this directory")
+    return str(path)
+
+
+@operation("Directory.asGit")
+async def as_git(engine: Engine, op: Op) -> GitState:
+    """Read a directory as a repository."""
+    return GitState(await engine.directory(op))
+
+
+async def _ref(engine: Engine, op: Op, ref: str) -> GitState:
+    state: GitState = await engine.parent(op)
+    return replace(state, ref=ref, commit=await _resolve(engine, state, ref))
+
+
+async def _resolve(engine: Engine, state: GitState, ref: str) -> str:
+    """Return the commit that a ref names now."""
+    if len(ref) == HEX_DIGITS and all(c in "0123456789abcdef" for c in ref):
+        return ref
+    place = await _place(engine, state)
+    done = await git(engine, "ls-remote", place, env=await _auth(engine, state))
+    found = {name: commit for commit, name in (line.split("\t") for line in done.text.splitlines())}
+    for name in (ref, f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}", f"{ref}^{{}}"):
+        if name in found:
+            return found.get(f"{name}^{{}}", found[name])
+    raise EngineError(f"git ref {ref!r} was not found in {state.url or 'this directory'}")
+
+
+@operation("GitRepository.head")
+async def head(engine: Engine, op: Op) -> GitState:
+    """Return what HEAD names."""
+    return await _ref(engine, op, "HEAD")
+
+
+@operation("GitRepository.branch")
+async def branch(engine: Engine, op: Op) -> GitState:
+    """Return a branch."""
+    return await _ref(engine, op, f"refs/heads/{op.args['name']}")
+
+
+@operation("GitRepository.tag")
+async def tag(engine: Engine, op: Op) -> GitState:
+    """Return a tag."""
+    return await _ref(engine, op, f"refs/tags/{op.args['name']}")
+
+
+@operation("GitRepository.ref")
+async def ref(engine: Engine, op: Op) -> GitState:
+    """Return a branch, a tag or a commit."""
+    return await _ref(engine, op, op.args["name"])
+
+
+@operation("GitRepository.commit")
+async def commit(engine: Engine, op: Op) -> GitState:
+    """Return a commit by its 40 hex digits."""
+    return await _ref(engine, op, op.args["id"])
+
+
+@operation("GitRepository.tags", "GitRepository.branches")
+async def names(engine: Engine, op: Op) -> list[str]:
+    """List tags or branches, short names."""
+    state: GitState = await engine.parent(op)
+    kind = "tags" if op.field == "tags" else "heads"
+    words = [
+        "ls-remote",
+        "--refs",
+        f"--{kind}",
+        await _place(engine, state),
+        *(op.args.get("patterns") or []),
+    ]
+    done = await git(engine, *words, env=await _auth(engine, state))
+    return sorted(line.split("\t")[1].removeprefix(f"refs/{kind}/") for line in done.text.splitlines())
+
+
+@operation("GitRepository.url")
+async def url(engine: Engine, op: Op) -> str | None:
+    """Return the address of a remote repository, null for a local one."""
+    state: GitState = await engine.parent(op)
+    return state.url or None
+
+
+@operation("GitRepository.uncommitted")
+async def uncommitted(engine: Engine, op: Op) -> ChangesetState:
+    """Return what a local repository's files have that its HEAD has not."""
+    state: GitState = await engine.parent(op)
+    if state.repository is None:
+        raise EngineError("uncommitted changes exist only in a local repository")
+    at_head = replace(state, ref="HEAD", commit=await _resolve(engine, state, "HEAD"))
+    before = await _checkout(engine, at_head, discard_git_dir=True)
+    source = await engine.path_of(state.repository)
+    key = digest_of("worktree", state.repository.key)
+
+    def make(made: Path) -> None:
+        from pipeline.engine.ignore import Filter  # noqa: PLC0415
+
+        copy_tree(source, made, "/", Copying(filter=Filter(exclude=(".git",), gitignore=True)))
+
+    return ChangesetState(before, DirectoryState(await engine.tree(key, make)))
+
+
+@operation("GitRef.commit")
+async def ref_commit(engine: Engine, op: Op) -> str:
+    """Return the 40 hex digits of the commit."""
+    state: GitState = await engine.parent(op)
+    return state.commit
+
+
+@operation("GitRef.ref")
+async def ref_ref(engine: Engine, op: Op) -> str:
+    """Return the full name of the ref."""
+    state: GitState = await engine.parent(op)
+    return state.ref
+
+
+@operation("GitRef.tree")
+async def tree(engine: Engine, op: Op) -> DirectoryState:
+    """Check the commit out."""
+    state: GitState = await engine.parent(op)
+    discard = op.args.get("discardGitDir", False) or not state.keep_git_dir
+    return await _checkout(engine, state, discard_git_dir=discard, depth=op.args.get("depth", 1))
+
+
+async def _checkout(
+    engine: Engine, state: GitState, *, discard_git_dir: bool, depth: int = 1
+) -> DirectoryState:
+    """Return the files of a commit, with the .git directory unless it is not wanted."""
+    place = await _place(engine, state)
+    origin = state.repository.key if state.repository else state.url
+    key = digest_of("checkout", origin, state.commit, discard_git_dir, depth)
+    if engine.store.has_tree(key):
+        return DirectoryState(await engine.tree(key, lambda _: None))
+    env = await _auth(engine, state)
+    async with engine.step(key, f"git {state.url or 'local'} {state.ref}"):
+        with engine.store.scratch(engine.session) as scratch:
+            work = scratch / "work"
+            await git(engine, "init", "-q", str(work))
+            source = f"file://{place}" if state.repository else place
+            depths = ["--depth", str(depth)] if depth > 0 else []
+            local = ["-c", "uploadpack.allowAnySHA1InWant=true", "-c", "protocol.file.allow=always"]
+            await git(engine, *local, "-C", str(work), "fetch", "-q", *depths, source, state.commit, env=env)
+            await git(
+                engine, "-C", str(work), "-c", "advice.detachedHead=false", "checkout", "-q", state.commit
+            )
+            if discard_git_dir:
+                await asyncio.to_thread(_remove_git, work)
+            return DirectoryState(await engine.tree(key, lambda made: copy_tree(work, made)))
+
+
+def _remove_git(work: Path) -> None:
+    import shutil  # noqa: PLC0415
+
+    shutil.rmtree(work / ".git")
+
+
+def parse_address(engine: Engine, text: str) -> GitState:
+    """Read `URL#ref` or a local path as a repository."""
+    place, _, ref = text.partition("#")
+    is_url = "://" in place or "@" in place
+    return GitState(None, place if is_url else str(engine.workdir / place), ref)
+
+
+async def tree_at(engine: Engine, text: str) -> DirectoryState:
+    """Return the directory that `URL#ref:subdir` names."""
+    place, _, rest = text.partition("#")
+    name, _, subdir = rest.partition(":")
+    state = GitState(None, place)
+    at = replace(state, ref=name or "HEAD", commit=await _resolve(engine, state, name or "HEAD"))
+    found = await _checkout(engine, at, discard_git_dir=True)
+    if not subdir:
+        return found
+    return await checked_directory(engine, found.snapshot, posixpath.join("/", subdir), subdir)

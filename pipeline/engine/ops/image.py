@@ -1,0 +1,194 @@
+"""Container: images in and out: from, import, asTarball, export, publish, dockerBuild."""
+
+import asyncio
+import datetime as dt
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.engine import archives, oci
+from pipeline.engine.bases import BaseImages
+from pipeline.engine.credentials import Credentials
+from pipeline.engine.engine import Engine, operation, readable
+from pipeline.engine.errors import EngineError
+from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.layers import Compression, LayerCache, Storage
+from pipeline.engine.ops.config import expand
+from pipeline.engine.ops.file import host_path
+from pipeline.engine.ops.query import host_platform
+from pipeline.engine.references import Reference
+from pipeline.engine.registry import Registry
+from pipeline.engine.states import ContainerState, FileState, RegistryAuth, Snapshot
+
+
+def storage_of(engine: Engine) -> Storage:
+    """Return the engine's containers-storage."""
+    return Storage(engine.store.storage, engine.store.runroot)
+
+
+def registry_of(engine: Engine) -> Registry:
+    """Return the session's way to registries; it remembers who does not answer."""
+    if engine.registry is None:
+        engine.registry = Registry(engine.runner, storage_of(engine))
+    return engine.registry
+
+
+async def credentials_for(
+    engine: Engine, auth: Mapping[str, RegistryAuth], reference: Reference
+) -> Credentials | None:
+    """Return what `withRegistryAuth` gave for a registry."""
+    known = auth.get(reference.domain)
+    if known is None:
+        return None
+    return Credentials(known.username, await engine.secrets.plaintext(known.secret))
+
+
+async def pulled(engine: Engine, state: ContainerState, address: str) -> ContainerState:
+    """Return the container of an image: its file system and its configuration."""
+    reference = Reference.parse(address)
+    if engine.bases is None:
+        engine.bases = BaseImages(
+            engine.runner,
+            storage_of(engine),
+            registry_of(engine),
+            engine.store.root / "bases",
+            lambda line: engine.progress.output(key, "stderr", f"{line.rstrip()}\n"),
+            engine.progress.warn,
+        )
+    key = digest_of("from", str(reference))
+    async with engine.step(key, f"from {address}") as step:
+        credentials = await credentials_for(engine, state.auth, reference)
+        step.cached = f"{reference} {host_platform()}" in engine.bases.records()
+        base = await engine.bases.resolve(address, host_platform(), credentials)
+    snapshot = Snapshot(digest_of("image", base.image_id), base.image_id)
+    env = tuple(base.config.env)
+    given = state.env()
+    env += tuple(
+        f"{name}={value}" for name, value in given.items() if name not in dict(e.split("=", 1) for e in env)
+    )
+    config = replace(base.config, env=env)
+    return replace(
+        state,
+        rootfs=snapshot,
+        config=config,
+        last=None,
+        image_ref=str(reference.at(base.digest)) if base.digest else str(reference),
+    )
+
+
+@operation("Container.from")
+async def from_(engine: Engine, op: Op) -> ContainerState:
+    """Start from an image of a registry, of the store, or from a stand-in of Debian packages."""
+    return await pulled(engine, await engine.container(op), op.args["address"])
+
+
+@operation("Container.import")
+async def import_(engine: Engine, op: Op) -> ContainerState:
+    """Start from an image archive."""
+    state = await engine.container(op)
+    source: FileState = await engine.evaluate(op.args["source"])
+    path = await engine.path_of(source)
+    async with engine.step(digest_of("import", source.key), f"import {source.name}"):
+        loaded = await archives.read_image(
+            engine.runner, storage_of(engine), path, tag=op.args.get("tag") or "", platform=host_platform()
+        )
+    engine.images.add(loaded.image_id)
+    snapshot = Snapshot(digest_of("image", loaded.image_id), loaded.image_id)
+    return replace(state, rootfs=snapshot, config=loaded.config, last=None)
+
+
+@operation("Container.withRegistryAuth")
+async def with_registry_auth(engine: Engine, op: Op) -> ContainerState:
+    """Keep credentials for one registry host."""
+    state = await engine.container(op)
+    domain = op.args["address"].split("/")[0]
+    auth = RegistryAuth(op.args["username"], await engine.evaluate(op.args["secret"]))
+    return replace(state, auth={**state.auth, domain: auth})
+
+
+@operation("Container.withoutRegistryAuth")
+async def without_registry_auth(engine: Engine, op: Op) -> ContainerState:
+    """Forget the credentials of one registry host."""
+    state = await engine.container(op)
+    domain = op.args["address"].split("/")[0]
+    return replace(state, auth={host: auth for host, auth in state.auth.items() if host != domain})
+
+
+async def layout_for(engine: Engine, op: Op, tag: str = "") -> oci.Layout:
+    """Return the image that an exporting field asks for, not yet written."""
+    first = await engine.container(op)
+    states = [] if first.rootfs is None and op.args.get("platformVariants") else [first]
+    states += [await engine.evaluate(variant) for variant in op.args.get("platformVariants") or []]
+    images = [
+        oci.Image(
+            config=state.config, image_id=await engine.rootfs_image(state.rootfs), created=_created(engine)
+        )
+        for state in states
+    ]
+    form = oci.Form(
+        Compression.parse(op.args.get("forcedCompression") or "Gzip"),
+        oci.MediaTypes(op.args.get("mediaTypes") or "OCIMediaTypes"),
+        tag,
+    )
+    cache = LayerCache(engine.store.root / "blobs", engine.runner, storage_of(engine))
+    async with engine.step(digest_of("layout", op.digest), f"image {op.field}"):
+        return await oci.layout_of(cache, images, form)
+
+
+def _created(engine: Engine) -> str:
+    """Return the image's time: SOURCE_DATE_EPOCH where it is set, so that equal inputs give equal bytes."""
+    epoch = engine.environ.get("SOURCE_DATE_EPOCH", "0")
+    if not epoch.isdecimal():
+        raise EngineError(f"SOURCE_DATE_EPOCH is {epoch!r}, expected seconds since 1970")
+    return dt.datetime.fromtimestamp(int(epoch), dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@operation("Container.asTarball")
+async def as_tarball(engine: Engine, op: Op) -> FileState:
+    """Return the image as an OCI archive."""
+    layout = await layout_for(engine, op)
+    key = digest_of("tarball", layout.digest)
+    return FileState(
+        await engine.tree(key, lambda made: layout.write_archive(made / "image.tar")), "/image.tar"
+    )
+
+
+@operation("Container.export")
+async def export(engine: Engine, op: Op) -> str:
+    """Write the image to the host as an OCI archive."""
+    state = await engine.container(op)
+    target = host_path(engine, expand(state, op.args["path"], wanted=op.args.get("expand", False)))
+    if target.is_dir():
+        raise EngineError(f"destination {op.args['path']!r} is a directory; must be a file path")
+    layout = await layout_for(engine, op)
+    try:
+        await asyncio.to_thread(_write, layout, target)
+    except OSError as error:
+        raise readable(error, engine.store) from error
+    return str(target)
+
+
+def _write(layout: oci.Layout, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    layout.write_archive(target)
+
+
+@operation("Container.publish")
+async def publish(engine: Engine, op: Op) -> str:
+    """Push the image; return its address with the digest."""
+    state = await engine.container(op)
+    reference = Reference.parse(op.args["address"])
+    layout = await layout_for(engine, op)
+    async with engine.step(digest_of("publish", op.digest, os.urandom(8).hex()), f"publish {reference}"):
+        return await registry_of(engine).push(
+            layout, reference, await credentials_for(engine, state.auth, reference)
+        )
+
+
+@operation("Directory.dockerBuild")
+async def docker_build(engine: Engine, op: Op) -> ContainerState:
+    """Build a Dockerfile with buildah; see dockerfiles.py."""
+    from pipeline.engine import dockerfiles  # noqa: PLC0415 - few sessions build one
+
+    return await dockerfiles.build(engine, op)

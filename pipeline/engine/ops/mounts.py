@@ -1,0 +1,79 @@
+"""Container: mounts. They surround execs and never enter the image."""
+
+from dataclasses import replace
+
+from pipeline.engine.engine import Engine, operation
+from pipeline.engine.graph import Op
+from pipeline.engine.ops.config import path_arg
+from pipeline.engine.states import CacheState, ContainerState, Mount
+
+
+@operation("Container.withMountedDirectory")
+async def with_mounted_directory(engine: Engine, op: Op) -> ContainerState:
+    """Mount a directory copy-on-write, or read-only."""
+    state = await engine.container(op)
+    source = await engine.evaluate(op.args["source"])
+    mount = Mount(
+        _target(state, op),
+        "directory",
+        source,
+        read_only=op.args.get("readOnly", False),
+        owner=op.args.get("owner", ""),
+    )
+    return state.with_mount(mount)
+
+
+@operation("Container.withMountedFile")
+async def with_mounted_file(engine: Engine, op: Op) -> ContainerState:
+    """Mount a private copy of a file."""
+    state = await engine.container(op)
+    source = await engine.evaluate(op.args["source"])
+    return state.with_mount(Mount(_target(state, op), "file", source, owner=op.args.get("owner", "")))
+
+
+@operation("Container.withMountedCache")
+async def with_mounted_cache(engine: Engine, op: Op) -> ContainerState:
+    """Mount a cache volume."""
+    state = await engine.container(op)
+    cache: CacheState = await engine.evaluate(op.args["cache"])
+    if op.args.get("source"):
+        cache = replace(cache, source=await engine.evaluate(op.args["source"]))
+    sharing = op.args.get("sharing") or cache.sharing
+    mount = Mount(_target(state, op), "cache", cache, owner=op.args.get("owner", ""), sharing=sharing)
+    return state.with_mount(mount)
+
+
+@operation("Container.withMountedTemp")
+async def with_mounted_temp(engine: Engine, op: Op) -> ContainerState:
+    """Mount an empty tmpfs; each exec gets its own."""
+    state = await engine.container(op)
+    return state.with_mount(Mount(_target(state, op), "temp", size_bytes=op.args.get("size") or 0))
+
+
+@operation("Container.withMountedSecret")
+async def with_mounted_secret(engine: Engine, op: Op) -> ContainerState:
+    """Mount a secret as a file in memory."""
+    state = await engine.container(op)
+    secret = await engine.evaluate(op.args["source"])
+    mount = Mount(
+        _target(state, op), "secret", secret, owner=op.args.get("owner", ""), mode=op.args.get("mode", 0o400)
+    )
+    return state.with_mount(mount)
+
+
+@operation("Container.withoutMount")
+async def without_mount(engine: Engine, op: Op) -> ContainerState:
+    """Take a mount away; what lies below it shows again."""
+    state = await engine.container(op)
+    target = _target(state, op)
+    return replace(state, mounts=tuple(m for m in state.mounts if m.target != target))
+
+
+@operation("Container.mounts")
+async def mounts(engine: Engine, op: Op) -> list[str]:
+    """Return the targets of the mounts, in the order they were made."""
+    return [mount.target for mount in (await engine.container(op)).mounts]
+
+
+def _target(state: ContainerState, op: Op) -> str:
+    return path_arg(state, op).rstrip("/") or "/"

@@ -1,0 +1,130 @@
+"""Service: start, stop, reach."""
+
+import asyncio
+from dataclasses import replace
+
+from pipeline.engine import services
+from pipeline.engine.engine import Engine, operation
+from pipeline.engine.errors import EngineError
+from pipeline.engine.graph import Op
+from pipeline.engine.imageconfig import ExposedPort
+from pipeline.engine.ops.config import expand
+from pipeline.engine.ops.values import many, port_value
+from pipeline.engine.states import ServiceState
+
+
+@operation("Container.asService")
+async def as_service(engine: Engine, op: Op) -> ServiceState:
+    """Describe a service of this container; it starts when something needs it."""
+    state = await engine.container(op)
+    words = op.args.get("args") or list(state.config.cmd or ())
+    if op.args.get("useEntrypoint"):
+        words = [*(state.config.entrypoint or ()), *words]
+    if not words:
+        words = list(state.config.entrypoint or ())
+    if not words:
+        raise EngineError("no command has been set")
+    wanted = op.args.get("expand", False)
+    return ServiceState(
+        replace(state, last=None),
+        tuple(expand(state, word, wanted=wanted) for word in words),
+        op.args.get("insecureRootCapabilities", False),
+        op.args.get("noInit", False),
+    )
+
+
+async def state_of(engine: Engine, op: Op) -> ServiceState:
+    """Evaluate the service that the field is asked on."""
+    state: ServiceState = await engine.parent(op)
+    return state
+
+
+def _id(op: Op) -> str:
+    assert op.parent is not None  # noqa: S101 - a service field has a parent
+    return op.parent.digest
+
+
+@operation("Service.start", "Service.sync")
+async def start(engine: Engine, op: Op) -> str:
+    """Start the service and wait until it is ready."""
+    await engine.services.start(engine, await state_of(engine, op))
+    return _id(op)
+
+
+@operation("Service.stop")
+async def stop(engine: Engine, op: Op) -> str:
+    """Stop the service."""
+    await engine.services.stop(await state_of(engine, op), kill=op.args.get("kill", False))
+    return _id(op)
+
+
+@operation("Service.withHostname")
+async def with_hostname(engine: Engine, op: Op) -> ServiceState:
+    """Give the service a host name of its own."""
+    return replace(await state_of(engine, op), hostname=op.args["hostname"])
+
+
+@operation("Service.hostname")
+async def hostname(engine: Engine, op: Op) -> str:
+    """Return the host name at which execs reach the service."""
+    return services.hostname(await state_of(engine, op))
+
+
+def ports_of(state: ServiceState) -> list[ExposedPort]:
+    """Return the ports of a service."""
+    if state.container is None:
+        return [ExposedPort(front) for front, _ in state.ports]
+    return list(state.container.config.exposed_ports)
+
+
+@operation("Service.ports")
+async def ports(engine: Engine, op: Op) -> list[Op]:
+    """Return the ports of the service."""
+    return many(engine, op, [port_value(port) for port in ports_of(await state_of(engine, op))])
+
+
+@operation("Service.endpoint")
+async def endpoint(engine: Engine, op: Op) -> str:
+    """Return `host:port`, or a URL when a scheme is given."""
+    state = await state_of(engine, op)
+    known = ports_of(state)
+    port = op.args.get("port") or (known[0].port if known else None)
+    if port is None:
+        raise EngineError("no ports exposed")
+    place = f"{services.hostname(state)}:{port}"
+    return f"{op.args['scheme']}://{place}" if op.args.get("scheme") else place
+
+
+@operation("Service.up")
+async def up(engine: Engine, op: Op) -> None:
+    """Serve on the host's loopback until the session is interrupted."""
+    state = await state_of(engine, op)
+    running = await engine.services.start(engine, state)
+    wanted = [(p.get("frontend") or p["backend"], p["backend"]) for p in op.args.get("ports") or []]
+    pairs = wanted or [(port.port, port.port) for port in ports_of(state)]
+    if op.args.get("random"):
+        pairs = [(0, back) for _, back in pairs]
+    for front, back in pairs:
+        server = await services.forward(front, running.address, back)
+        running.forwards.append(server)
+        shown = server.sockets[0].getsockname()[1]
+        engine.progress.warn(f"serving 127.0.0.1:{shown} -> {back}")
+    if running.process is not None:
+        await asyncio.wait({running.process})
+
+
+@operation("Host.tunnel")
+async def tunnel(engine: Engine, op: Op) -> ServiceState:
+    """Make a service reachable on the host's loopback."""
+    inner: ServiceState = await engine.evaluate(op.args["service"])
+    running = await engine.services.start(engine, inner)
+    pairs = [(p.get("frontend") or 0, p["backend"]) for p in op.args.get("ports") or []]
+    if not pairs:
+        native = op.args.get("native", False)
+        pairs = [(port.port if native else 0, port.port) for port in ports_of(inner)]
+    fronts = []
+    for front, back in pairs:
+        server = await services.forward(front, running.address, back)
+        running.forwards.append(server)
+        fronts.append(int(server.sockets[0].getsockname()[1]))
+    return ServiceState(None, host="localhost", ports=tuple((f, f) for f in fronts), hostname="localhost")

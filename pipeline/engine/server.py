@@ -1,0 +1,106 @@
+"""Speak the session protocol: POST /query on loopback, one token, GraphQL errors and never a 5xx."""
+
+import asyncio
+import base64
+import contextlib
+import hmac
+import json
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+Answer = dict[str, Any] | bytes
+Query = Callable[[str], Awaitable[Answer]]
+
+BODY_LIMIT_BYTES: Final = 64 * 10**6
+"""Larger values belong in a file or directory of the host."""
+
+
+def refusal(message: str) -> Answer:
+    """Return an answer that the client turns into a QueryError."""
+    return {"data": None, "errors": [{"message": message}]}
+
+
+def application(query: Query, token: str) -> Starlette:
+    """Return the ASGI application of one session."""
+    expected = f"Basic {base64.b64encode(f'{token}:'.encode()).decode()}"
+
+    async def handle(request: Request) -> Response:
+        if not hmac.compare_digest(request.headers.get("authorization", ""), expected):
+            return _json(refusal("wrong session token: this session belongs to another client"))
+        try:
+            body = await _body(request)
+            text = str(json.loads(body)["query"])
+        except _TooLargeError:
+            return _json(
+                refusal(
+                    f"the query is larger than {BODY_LIMIT_BYTES // 10**6} MB; pass large data as a host file"
+                )
+            )
+        except ClientDisconnect:
+            return Response(status_code=200)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return _json(refusal('expected a JSON object {"query": "…"} with a GraphQL document'))
+        return _json(await query(text))
+
+    return Starlette(routes=[Route("/query", handle, methods=["POST"])])
+
+
+class _TooLargeError(Exception):
+    """Stop reading a body over the limit."""
+
+
+async def _body(request: Request) -> bytes:
+    """Read the body, keeping no more than the limit; the rest is drained so that the client can read."""
+    kept = bytearray()
+    total = 0
+    async for piece in request.stream():
+        total += len(piece)
+        if total <= BODY_LIMIT_BYTES:
+            kept += piece
+    if total > BODY_LIMIT_BYTES:
+        raise _TooLargeError
+    return bytes(kept)
+
+
+def _json(answer: Answer) -> Response:
+    content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    return Response(content, media_type="application/json")
+
+
+@contextlib.asynccontextmanager
+async def serve(query: Query) -> AsyncIterator[tuple[int, str]]:
+    """Listen on a free port of the loopback; give port and token; stop at the end."""
+    token = secrets.token_hex(16)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(512)
+    config = uvicorn.Config(
+        application(query, token), log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(_serve(server, listener))
+    try:
+        yield listener.getsockname()[1], token
+    finally:
+        server.should_exit = True
+        server.force_exit = True
+        await task
+        listener.close()
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Run uvicorn without its signal handlers: the session decides when to end."""
+    with contextlib.ExitStack() as stack:
+        stack.callback(lambda: None)
+        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+        await server.serve(sockets=[listener])

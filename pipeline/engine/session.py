@@ -1,0 +1,206 @@
+"""Open a session: store, engine, schema, server, and everything's end."""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema, execute, parse, validate
+from graphql.validation import (
+    FieldsOnCorrectTypeRule,
+    FragmentsOnCompositeTypesRule,
+    KnownArgumentNamesRule,
+    KnownTypeNamesRule,
+    ProvidedRequiredArgumentsRule,
+    ScalarLeafsRule,
+    ValuesOfCorrectTypeRule,
+)
+
+from pipeline.engine import ops, server
+from pipeline.engine.api import ApiTable, load_api
+from pipeline.engine.buildah import Buildah
+from pipeline.engine.engine import HANDLERS, Engine, readable
+from pipeline.engine.errors import EngineError
+from pipeline.engine.graph import Op
+from pipeline.engine.progress import Progress
+from pipeline.engine.runner import ProcessRunner, Runner
+from pipeline.engine.schema import build_schema
+from pipeline.engine.secrets import Secrets
+from pipeline.engine.services import Network, Services
+from pipeline.engine.sessions import Registration
+from pipeline.engine.store import Store, write_atomically
+
+RULES = (
+    FieldsOnCorrectTypeRule,
+    FragmentsOnCompositeTypesRule,
+    KnownArgumentNamesRule,
+    KnownTypeNamesRule,
+    ProvidedRequiredArgumentsRule,
+    ScalarLeafsRule,
+    ValuesOfCorrectTypeRule,
+)
+"""What can be wrong with a query that the client builds; the other rules concern hand-written ones."""
+
+assert ops.__all__ and HANDLERS  # noqa: S101, PT018 - importing `ops` filled the table
+
+
+@dataclass(slots=True)
+class Session:
+    """Be one session: what a client is connected to."""
+
+    table: ApiTable
+    store: Store
+    engine: Engine
+    plan: bool = False
+    """Evaluate nothing: operations are only recorded."""
+    port: int = 0
+    token: str = ""
+    schema: GraphQLSchema = field(init=False)
+    _ops: dict[str, Op] = field(default_factory=dict)
+    _reached: list[Op] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.schema = build_schema(self.table, self._leaf, self._ops)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls,
+        *,
+        environ: Mapping[str, str],
+        workdir: Path,
+        progress: Progress,
+        runner: Runner | None = None,
+        plan: bool = False,
+    ) -> AsyncIterator["Session"]:
+        """Open a session and serve it on a loopback port until the block ends."""
+        store = Store.open(environ)
+        runner = runner or ProcessRunner()
+        with _memory() as tmpfs, Registration.new(store, tmpfs) as registration:
+            buildah = Buildah(runner, store.storage, store.runroot, registration.name, tmpfs)
+            if not plan:
+                await registration.reap(buildah)
+            engine = Engine(
+                store,
+                buildah,
+                runner,
+                progress,
+                environ,
+                workdir,
+                registration.name,
+                Secrets(environ, workdir),
+                Services(Network(runner)),
+            )
+            session = cls(load_api(store.root / "api"), store, engine, plan)
+            try:
+                async with server.serve(session.answer) as (session.port, session.token):
+                    yield session
+            finally:
+                await engine.close()
+
+    def operations(self) -> list[Op]:
+        """Return the operations that leaves asked for, inputs first, each once."""
+        listed: dict[str, Op] = {}
+
+        def visit(op: Op) -> None:
+            if op.digest not in listed:
+                for one in op.inputs():
+                    visit(one)
+                listed[op.digest] = op
+
+        for op in self._reached:
+            visit(op)
+        return list(listed.values())
+
+    async def _leaf(self, op: Op) -> Any:
+        if self.plan:
+            self._reached.append(op)
+            return await self._planned(op)
+        try:
+            value = await self.engine.evaluate(op)
+        except OSError as error:
+            raise readable(error, self.store) from error
+        if isinstance(value, list):
+            for item in value:
+                if isinstance(item, Op):
+                    self._ops[item.digest] = item
+        return value
+
+    async def _planned(self, op: Op) -> Any:
+        from pipeline.engine import planning  # noqa: PLC0415 - only for `wheelhouse plan`
+
+        return await planning.answer(self.engine, self.table, op)
+
+    async def query(self, text: str) -> dict[str, Any]:
+        """Run a query; return its data or raise the first error."""
+        result = await self.execute(text)
+        if result.errors:
+            original = result.errors[0].original_error
+            raise original or result.errors[0]
+        return dict(result.data or {})
+
+    async def execute(self, text: str) -> ExecutionResult:
+        """Parse, validate and run one document."""
+        try:
+            document = parse(text, no_location=False)
+        except GraphQLError as error:
+            return ExecutionResult(None, [error])
+        except RecursionError:
+            return ExecutionResult(None, [GraphQLError("the query is nested too deeply")])
+        if errors := validate(self.schema, document, RULES, max_errors=1):
+            return ExecutionResult(None, errors)
+        outcome = execute(self.schema, document)
+        result = await outcome if asyncio.iscoroutine(outcome) else outcome
+        assert isinstance(result, ExecutionResult)  # noqa: S101 - no incremental delivery is asked for
+        return result
+
+    async def answer(self, text: str) -> server.Answer:
+        """Answer one query of the protocol."""
+        if "IntrospectionQuery" in text or "__schema" in text:
+            return await self._introspection(text)
+        result = await self.execute(text)
+        if not result.errors:
+            return {"data": result.data}
+        return {"data": None, "errors": [self._error(result.errors[0])]}
+
+    def _error(self, error: GraphQLError) -> dict[str, Any]:
+        """Return an error as the client reads it; only the first one counts there."""
+        original = error.original_error
+        message = self.engine.secrets.scrub(str(original) if original else error.message)
+        shown: dict[str, Any] = {"message": message}
+        if error.path:
+            shown["path"] = list(error.path)
+        if isinstance(original, EngineError) and original.extensions:
+            shown["extensions"] = original.extensions
+        return shown
+
+    async def _introspection(self, text: str) -> server.Answer:
+        """Answer an introspection query from a file: the schema changes with the client only."""
+        stamp = hashlib.sha256(f"{self.table.fingerprint} {text}".encode()).hexdigest()[:24]
+        cached = self.store.root / "api" / f"introspection-{stamp}.json"
+        if cached.exists():
+            return cached.read_bytes()
+        result = await self.execute(text)
+        if result.errors:
+            return {"data": None, "errors": [self._error(result.errors[0])]}
+        content = json.dumps({"data": result.data}).encode()
+        write_atomically(cached, content)
+        return content
+
+
+@contextlib.contextmanager
+def _memory() -> Iterator[Path]:
+    """Give a private folder in memory where the system has one."""
+    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+    path = Path(tempfile.mkdtemp(prefix="wheelhouse-", dir=base))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

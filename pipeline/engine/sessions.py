@@ -1,0 +1,88 @@
+"""Know which sessions live, and clean up after those that died."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.engine.buildah import Buildah
+from pipeline.engine.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Be the file that says this process has a session: its pid and when that pid started."""
+
+    store: Store
+    name: str
+
+    @classmethod
+    @contextlib.contextmanager
+    def new(cls, store: Store, memory: Path) -> Iterator["Registration"]:
+        """Register this process; the file and the scratch folder go at the end."""
+        number = len(list((store.root / "sessions").glob(f"wheelhouse-{os.getpid()}-*")))
+        name = f"wheelhouse-{os.getpid()}-{started(os.getpid())}-{number}"
+        path = store.root / "sessions" / name
+        document = {"pid": os.getpid(), "started": started(os.getpid()), "memory": str(memory)}
+        path.write_text(json.dumps(document))
+        try:
+            yield cls(store, name)
+        finally:
+            shutil.rmtree(store.root / "work" / name, ignore_errors=True)
+            path.unlink(missing_ok=True)
+
+    async def reap(self, buildah: Buildah) -> None:
+        """End what dead sessions left: processes, containers, mounts, scratch folders."""
+        dead = {path.name for path in (self.store.root / "sessions").iterdir() if not alive(path)}
+        if not dead:
+            return
+        async with self.store.lock("reap"):
+            for name in dead:
+                end_containers(_memory_of(self.store.root / "sessions" / name), buildah.storage)
+            await buildah.reap(dead)
+            for name in dead:
+                shutil.rmtree(self.store.root / "work" / name, ignore_errors=True)
+                (self.store.root / "sessions" / name).unlink(missing_ok=True)
+
+
+def started(pid: int) -> str:
+    """Return when a process started, in clock ticks since boot; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def _memory_of(path: Path) -> Path:
+    """Return the folder in memory of a registration; a path that is nowhere when it is damaged."""
+    try:
+        return Path(json.loads(path.read_text())["memory"])
+    except (OSError, ValueError, KeyError):
+        return Path("/nonexistent")
+
+
+def alive(path: Path) -> bool:
+    """Say whether the process of a registration still runs; a pid may be in use again."""
+    try:
+        data = json.loads(path.read_text())
+        return bool(data["started"]) and started(int(data["pid"])) == str(data["started"])
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def end_containers(memory: Path, storage: Path) -> None:
+    """End the containers of a dead session: they outlive an engine that was killed.
+
+    Their process ids stand in the files that the runtime left in the session's
+    folder in memory; a pid in use again is told apart by its root file system.
+    """
+    for note in memory.glob("spec-*.pid-file"):
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(Path(note.read_text()).read_text())
+            if str(storage) in Path(f"/proc/{pid}/mountinfo").read_text():
+                os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(memory, ignore_errors=True)

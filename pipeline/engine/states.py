@@ -1,0 +1,235 @@
+"""Hold what operations evaluate to: immutable values, each with a key.
+
+A key is the digest of how a thing was made. Equal keys mean equal content, so a
+key that the store knows costs no process.
+"""
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from pipeline.engine.graph import digest_of
+from pipeline.engine.imageconfig import ImageConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Name an immutable file tree: a folder of the store, or a committed image."""
+
+    key: str
+    image: str | None = None
+    """Image id; None means the folder `trees/<key>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryState:
+    """Be a directory inside a snapshot."""
+
+    snapshot: Snapshot
+    path: str = "/"
+
+    @property
+    def key(self) -> str:
+        """Return the digest of the snapshot and the place in it."""
+        return self.snapshot.key if self.path == "/" else digest_of(self.snapshot.key, self.path)
+
+    def at(self, path: str) -> str:
+        """Return the path inside the snapshot; `..` stops at the snapshot's root."""
+        return posixpath.normpath(posixpath.join(self.path, path.lstrip("/")))
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """Be a file inside a snapshot."""
+
+    snapshot: Snapshot
+    path: str
+
+    @property
+    def key(self) -> str:
+        """Return the digest of the snapshot and the place in it."""
+        return digest_of("file", self.snapshot.key, self.path)
+
+    @property
+    def name(self) -> str:
+        """Return the last part of the path."""
+        return posixpath.basename(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretState:
+    """Be a secret: how to read it, never its value."""
+
+    name: str
+    uri: str = ""
+    cache_key: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the digest of the name; the value is no part of it."""
+        return digest_of("secret", self.cache_key or self.uri or self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheState:
+    """Be a cache volume."""
+
+    name: str
+    sharing: str = "SHARED"
+    source: DirectoryState | None = None
+    owner: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the digest of the volume's name: its content is no part of it."""
+        return digest_of("cache", self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """Be one mount of a container."""
+
+    target: str
+    kind: Literal["directory", "file", "cache", "temp", "secret"]
+    source: DirectoryState | FileState | CacheState | SecretState | None = None
+    read_only: bool = False
+    owner: str = ""
+    mode: int = 0
+    size_bytes: int = 0
+    sharing: str = "SHARED"
+
+    @property
+    def key(self) -> str:
+        """Return the digest of everything an exec can see of this mount."""
+        source = self.source.key if self.source else ""
+        return digest_of(
+            self.target, self.kind, source, self.read_only, self.owner, self.mode, self.size_bytes
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """Hold what the last exec wrote and how it ended."""
+
+    stdout: str
+    stderr: str
+    combined: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryAuth:
+    """Hold the credentials of one registry host."""
+
+    username: str
+    secret: SecretState
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """Be a container: a file system, its configuration, and what surrounds an exec."""
+
+    rootfs: Snapshot | None = None
+    """None is the empty file system."""
+    config: ImageConfig = field(default_factory=ImageConfig)
+    mounts: tuple[Mount, ...] = ()
+    secret_env: tuple[tuple[str, SecretState], ...] = ()
+    volatile_env: tuple[str, ...] = ()
+    """`NAME=value`; seen by execs, no part of their key."""
+    bindings: tuple[tuple[str, "ServiceState"], ...] = ()
+    last: ExecResult | None = None
+    auth: Mapping[str, RegistryAuth] = field(default_factory=dict)
+    gpus: bool = False
+    image_ref: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the digest of everything an exec in this container can see."""
+        return digest_of(
+            self.rootfs.key if self.rootfs else "scratch",
+            [v for v in self.config.env if v not in self.volatile_env],
+            self.config.user,
+            self.config.workdir,
+            self.config.entrypoint,
+            self.config.cmd,
+            [mount.key for mount in self.mounts],
+            [[name, secret.key] for name, secret in self.secret_env],
+            [[alias, service.key] for alias, service in self.bindings],
+            self.gpus,
+        )
+
+    def env(self) -> dict[str, str]:
+        """Return the persistent environment as a mapping."""
+        return dict(entry.split("=", 1) for entry in self.config.env)
+
+    def configured(self, **changes: Any) -> "ContainerState":
+        """Return this container with parts of its image configuration changed."""
+        return replace(self, config=replace(self.config, **changes))
+
+    def resolve(self, path: str) -> str:
+        """Return an absolute path: a relative one starts at the workdir."""
+        return posixpath.normpath(posixpath.join("/", self.config.workdir or "/", path))
+
+    def mount_at(self, path: str) -> tuple[Mount, str] | None:
+        """Return the innermost mount that holds an absolute path, and the path inside it."""
+        holding = [m for m in self.mounts if path == m.target or path.startswith(m.target.rstrip("/") + "/")]
+        if not holding:
+            return None
+        mount = max(holding, key=lambda m: len(m.target))
+        return mount, posixpath.join("/", path[len(mount.target) :].lstrip("/"))
+
+    def with_mount(self, mount: Mount) -> "ContainerState":
+        """Return this container with a mount added; one at the same target is replaced."""
+        others = tuple(m for m in self.mounts if m.target != mount.target)
+        return replace(self, mounts=(*others, mount))
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """Be a service: a container to be started, or ports of the host."""
+
+    container: ContainerState | None
+    args: tuple[str, ...] = ()
+    all_capabilities: bool = False
+    no_init: bool = False
+    host: str = ""
+    """Host name that the host's ports are reached at; empty for a container."""
+    ports: tuple[tuple[int, int], ...] = ()
+    """Frontend and backend port of each forwarded port of the host."""
+    hostname: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the digest that makes two equal services one."""
+        inner = self.container.key if self.container else [self.host, self.ports]
+        ports = [str(port) for port in self.container.config.exposed_ports] if self.container else []
+        return digest_of(
+            "service", inner, self.args, ports, self.all_capabilities, self.no_init, self.hostname
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesetState:
+    """Be the difference between two directories."""
+
+    before: DirectoryState
+    after: DirectoryState
+
+
+@dataclass(frozen=True, slots=True)
+class GitState:
+    """Be a repository, or one commit of it when `commit` is set."""
+
+    repository: DirectoryState | None
+    """A local repository; None means `url`."""
+    url: str = ""
+    ref: str = ""
+    commit: str = ""
+    keep_git_dir: bool = True
+    auth: tuple[str, SecretState] | None = None
+    """User name and token for HTTP."""
+
+
+Value = Mapping[str, Any]
+"""A flat object such as a Port: its leaf fields by name."""

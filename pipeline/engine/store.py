@@ -1,0 +1,168 @@
+"""Keep what was made: records by digest, folders by digest, cache volumes, locks.
+
+Layout below the root::
+
+    records/ab/abcd….json   what one operation gave: an image id, outputs, an answer
+    trees/<key>/            an immutable folder; renamed into place, never written after
+    caches/<key>/           cache volumes, writable
+    work/<session>/         scratch of one process; removed when it ends or dies
+    storage/                containers-storage: the committed images
+    locks/<key>             held with flock, so that they die with their process
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import platformdirs
+
+from pipeline.engine.errors import StoreError
+
+FORMAT: Final = "v1"
+"""Names the folder, so that a store of another layout is never read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Give paths and atomic writes below one root folder."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, environ: Mapping[str, str]) -> "Store":
+        """Open `WHEELHOUSE_STORE`, else the user's cache folder.
+
+        Raises StoreError when the folder cannot be written.
+        """
+        given = environ.get("WHEELHOUSE_STORE")
+        home = environ.get("XDG_CACHE_HOME")
+        base = Path(given) if given else (Path(home) / "wheelhouse" if home else _user_cache())
+        store = cls(base.expanduser().absolute() / FORMAT)
+        try:
+            for name in ("records", "trees", "caches", "work", "locks", "sessions", "storage"):
+                (store.root / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"the store {store.root} cannot be used: {error.strerror}. "
+                "Make it writable or set WHEELHOUSE_STORE to a folder that is."
+            ) from error
+        return store
+
+    @property
+    def trees(self) -> Path:
+        """Return the folder of immutable folders."""
+        return self.root / "trees"
+
+    @property
+    def storage(self) -> Path:
+        """Return the root of containers-storage."""
+        return self.root / "storage"
+
+    @property
+    def runroot(self) -> Path:
+        """Return where containers-storage keeps what dies with the machine's uptime.
+
+        Its mount counts must not survive a reboot, so it lives on a tmpfs.
+        """
+        base = Path("/run") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp"))  # noqa: S108
+        return base / f"wheelhouse-{os.geteuid()}" / self.root.as_posix().strip("/").replace("/", "-")[-80:]
+
+    def _record(self, key: str) -> Path:
+        return self.root / "records" / key[:2] / f"{key}.json"
+
+    def read(self, key: str) -> dict[str, Any] | None:
+        """Return what was recorded under a key; a damaged record counts as none and is removed."""
+        path = self._record(key)
+        try:
+            data = json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        except (ValueError, UnicodeDecodeError):
+            path.unlink(missing_ok=True)
+            return None
+        return data if isinstance(data, dict) else None
+
+    def write(self, key: str, data: Mapping[str, Any]) -> None:
+        """Record under a key; readers see the old record or the new one, never a part."""
+        path = self._record(key)
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, json.dumps(data).encode())
+
+    def forget(self, key: str) -> None:
+        """Remove a record whose result turned out to be gone."""
+        self._record(key).unlink(missing_ok=True)
+
+    def tree(self, key: str) -> Path:
+        """Return where the folder of a key is or will be."""
+        return self.trees / key
+
+    def has_tree(self, key: str) -> bool:
+        """Say whether the folder of a key is complete."""
+        return self.tree(key).is_dir()
+
+    def keep_tree(self, made: Path, key: str) -> None:
+        """Move a finished folder to its key; the first of two makers wins."""
+        try:
+            made.rename(self.tree(key))
+        except OSError:
+            if not self.has_tree(key):
+                raise
+            shutil.rmtree(made)
+
+    def cache(self, key: str) -> Path:
+        """Return the folder of a cache volume."""
+        return self.root / "caches" / key
+
+    @contextlib.asynccontextmanager
+    async def lock(self, key: str) -> AsyncIterator[None]:
+        """Hold a lock that other processes respect and that dies with this one."""
+        with (self.root / "locks" / key).open("w") as file:
+            wait_s = 0.005
+            while not _try_lock(file.fileno()):
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, 0.2)
+            yield
+
+    @contextlib.contextmanager
+    def scratch(self, session: str) -> Iterator[Path]:
+        """Give a new folder on the store's file system; removed afterwards."""
+        base = self.root / "work" / session
+        base.mkdir(parents=True, exist_ok=True)
+        path = Path(tempfile.mkdtemp(dir=base))
+        path.chmod(0o755)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a crash leaves the old content or the new."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        Path(name).rename(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _user_cache() -> Path:
+    return Path(platformdirs.user_cache_dir("wheelhouse"))
