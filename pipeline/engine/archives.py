@@ -5,13 +5,15 @@ content that does not match its digest are refused before anything is stored.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,6 +21,7 @@ from typing import Any
 from pipeline.engine.imageconfig import Document, ImageConfig, ImageError
 from pipeline.engine.layers import Storage
 from pipeline.engine.oci import OCI_INDEX, REF_NAME
+from pipeline.engine.references import Reference
 from pipeline.engine.runner import CommandError, Runner, checked
 
 INDEX_TYPES = (OCI_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
@@ -44,19 +47,27 @@ async def read_image(
     ImageError says what is wrong with the archive, or lists its tags and
     platforms when the asked one is not in it.
     """
+    if not archive.is_dir():
+        names = await asyncio.to_thread(_safe_names, archive)
+        if "manifest.json" in names and "index.json" not in names:
+            with _refused_if_malformed(archive):
+                return await _load_docker(runner, storage, archive, tag)
     with tempfile.TemporaryDirectory(dir=storage.root.parent, prefix="import-") as scratch:
         folder = Path(scratch, "layout")
-        layout = archive if archive.is_dir() else await asyncio.to_thread(_unpack, archive, folder)  # noqa: ASYNC240
-        try:
-            if (layout / "oci-layout").exists() or (layout / "index.json").exists():
-                return await _load_oci(runner, storage, _pick(layout, tag, platform), Path(scratch))
-            if (layout / "manifest.json").exists():
-                return await _load_docker(runner, storage, archive, layout, tag)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ImageError(f"{archive}: malformed image archive: {error!r}") from error
-    raise ImageError(
-        f"{archive}: found neither index.json nor manifest.json; expected an OCI or Docker archive"
-    )
+        layout = archive if archive.is_dir() else await asyncio.to_thread(_unpack, archive, folder)
+        if not (layout / "index.json").is_file():
+            raise ImageError(f"{archive}: neither index.json nor manifest.json; expected one of them")
+        with _refused_if_malformed(archive):
+            return await _load_oci(runner, storage, _pick(layout, tag, platform), Path(scratch))
+
+
+@contextlib.contextmanager
+def _refused_if_malformed(archive: Path) -> Iterator[None]:
+    """Turn the many ways in which JSON can be wrong into one error."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ImageError(f"{archive}: malformed image archive: {error!r}") from error
 
 
 async def load_layout(runner: Runner, storage: Storage, layout: Path, image_id: str) -> None:
@@ -86,7 +97,7 @@ class _Picked:
 
 def _pick(layout: Path, tag: str, platform: str) -> _Picked:
     entries = json.loads((layout / "index.json").read_bytes())["manifests"]
-    tagged = [entry for entry in entries if not tag or tag in _tags(entry)]
+    tagged = [entry for entry in entries if not tag or _named(tag, _tags(entry))]
     if not tagged:
         known = sorted({name for entry in entries for name in _tags(entry)})
         raise ImageError(f"no image tagged {tag!r} in the archive; it has {', '.join(known) or 'no tags'}")
@@ -105,6 +116,15 @@ def _tags(entry: Mapping[str, Any]) -> tuple[str, ...]:
     annotations = entry.get("annotations") or {}
     names = [annotations.get(REF_NAME), annotations.get("io.containerd.image.name")]
     return tuple(name for name in names if name)
+
+
+def _named(tag: str, names: Sequence[str]) -> bool:
+    """Tell whether a tag, or the address it stands for, is among the names."""
+    if tag in names:
+        return True
+    with contextlib.suppress(ImageError):
+        return str(Reference.parse(tag)) in names
+    return False
 
 
 def _images(layout: Path, entry: Document) -> list[Document]:
@@ -164,15 +184,14 @@ async def _load_oci(runner: Runner, storage: Storage, picked: _Picked, scratch: 
     return LoadedImage(image_id, config, str(picked.descriptor["digest"]))
 
 
-async def _load_docker(
-    runner: Runner, storage: Storage, archive: Path, unpacked: Path, tag: str
-) -> LoadedImage:
-    entries = json.loads((unpacked / "manifest.json").read_bytes())
-    chosen = next((entry for entry in entries if not tag or tag in (entry.get("RepoTags") or ())), None)
+async def _load_docker(runner: Runner, storage: Storage, archive: Path, tag: str) -> LoadedImage:
+    """Load what `docker save` wrote; skopeo checks its layers against the configuration."""
+    entries = json.loads(_member(archive, "manifest.json"))
+    chosen = next((entry for entry in entries if not tag or _named(tag, entry.get("RepoTags") or ())), None)
     if chosen is None:
         known = sorted({name for entry in entries for name in entry.get("RepoTags") or ()})
         raise ImageError(f"no image tagged {tag!r} in the archive; it has {', '.join(known) or 'no tags'}")
-    raw = (unpacked / _safe_name(str(chosen["Config"]))).read_bytes()
+    raw = _member(archive, str(chosen["Config"]))
     image_id = hashlib.sha256(raw).hexdigest()
     source = f"docker-archive:{archive}:@{entries.index(chosen)}"
     await _copy(runner, source, storage.reference(image_id))
@@ -193,14 +212,38 @@ def said(stderr: str) -> str:
     return text.removesuffix('"').replace('\\"', '"') if found else last
 
 
-def _unpack(archive: Path, folder: Path) -> Path:
-    """Unpack regular files and folders; refuse names that leave the folder."""
+@contextlib.contextmanager
+def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
     try:
         with tarfile.open(archive) as tar:
-            for member in tar:
-                _unpack_member(tar, member, folder)
-    except (tarfile.TarError, EOFError) as error:
-        raise ImageError(f"{archive}: not a tar archive: {error}") from error
+            yield tar
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise ImageError(f"{archive}: not a whole tar archive: {error}") from error
+
+
+def _safe_names(archive: Path) -> set[str]:
+    """Return the names of all members; refuse those, and link targets, that leave the folder."""
+    with _opened(archive) as tar:
+        members = tar.getmembers()
+    for member in members:
+        if member.issym():
+            _safe_name(os.path.normpath(f"{PurePosixPath(member.name).parent}/{member.linkname}"))
+    return {str(_safe_name(member.name)) for member in members}
+
+
+def _member(archive: Path, name: str) -> bytes:
+    """Return a small file of an archive."""
+    with _opened(archive) as tar:
+        file = tar.extractfile(name)
+        return file.read(MAX_DOCUMENT_BYTES) if file else b""
+
+
+def _unpack(archive: Path, folder: Path) -> Path:
+    """Unpack regular files and folders."""
+    folder.mkdir()
+    with _opened(archive) as tar:
+        for member in tar:
+            _unpack_member(tar, member, folder)
     return folder
 
 

@@ -4,6 +4,7 @@
 colon, or the word localhost is a registry.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass, replace
 from typing import Self
@@ -75,8 +76,11 @@ class Reference:
     @property
     def loopback(self) -> bool:
         """Tell whether the registry runs on this machine, where plain HTTP is usual."""
-        host = self.domain.rpartition(":")[0] if re.search(r":[0-9]+$", self.domain) else self.domain
-        return host in ("localhost", "[::1]") or host.startswith("127.")
+        host = re.sub(r":[0-9]+$", "", self.domain).strip("[]")
+        try:
+            return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False  # another name, whatever it resolves to
 
     def at(self, digest: str) -> Self:
         """Return the same name pinned to a digest."""

@@ -1,0 +1,208 @@
+"""Real things to test the engine's image side against, all on this machine."""
+
+import http.client
+import http.server
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.engine.credentials import Credentials
+from pipeline.engine.layers import Storage
+
+Files = Mapping[str, bytes]
+"""Path in the image -> content."""
+
+USERNAME = "ci"
+PASSWORD = "canary-7c1f-pass"  # noqa: S105 - of a registry that lives for one test
+HTPASSWD = f"{USERNAME}:$2b$04$HaVPH6ZYWp6qN9itLkqYt.M3HyDoiej341qWcZB9ZRlH9aAdIGx2S\n"
+"""bcrypt of PASSWORD; the registry takes no other kind."""
+
+
+def buildah(storage: Storage, *words: str) -> str:
+    """Run buildah on a storage and return what it prints."""
+    command = ["buildah", *storage.options, *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """Give an empty containers-storage of its own, removed afterwards."""
+    for program in ("buildah", "skopeo"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    if os.geteuid() != 0:
+        pytest.skip("mounting a working container needs root")
+    home = tmp_path_factory.mktemp("storage")
+    made = Storage(home / "root", home / "run")
+    yield made
+    buildah(made, "rm", "--all")
+    mounted = made.root / "overlay"
+    subprocess.run(["umount", str(mounted)], check=False, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def make_image(storage: Storage) -> Callable[..., str]:
+    """Return a function that commits an image with one layer per argument."""
+
+    def make(*layers: Files) -> str:
+        image = "scratch"
+        for files in layers:
+            working = buildah(storage, "from", image)
+            root = Path(buildah(storage, "mount", working))
+            for name, content in files.items():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                (root / name).write_bytes(content)
+            image = buildah(storage, "commit", "--quiet", "--rm", "--timestamp", "0", working)
+        return image
+
+    return make
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int, timeout_s: float = 10.0) -> None:
+    """Wait until something listens."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise TimeoutError(f"nothing listens on port {port} after {timeout_s} s")
+
+
+@pytest.fixture(scope="session")
+def start_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Return a function that starts a registry and gives its `host:port`."""
+    if shutil.which("docker-registry") is None:
+        pytest.skip("docker-registry is not installed")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*, private: bool = False) -> str:
+        home, port = tmp_path_factory.mktemp("registry"), free_port()
+        lines = [
+            "version: 0.1",
+            "log: {accesslog: {disabled: true}}",
+            f"storage: {{filesystem: {{rootdirectory: {home}/data}}, delete: {{enabled: true}}}}",
+            f"http: {{addr: '127.0.0.1:{port}'}}",
+        ]
+        if private:
+            (home / "htpasswd").write_text(HTPASSWD)
+            lines.append(f"auth: {{htpasswd: {{realm: test, path: {home}/htpasswd}}}}")
+        (home / "config.yml").write_text("\n".join(lines))
+        log = (home / "log").open("wb")
+        with log:
+            command = ["docker-registry", "serve", str(home / "config.yml")]
+            started.append(subprocess.Popen(command, stdout=log, stderr=log))
+        wait_for(port)
+        return f"127.0.0.1:{port}"
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def credentials() -> Credentials:
+    """Give what a private registry of `start_registry` asks for."""
+    return Credentials(USERNAME, PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def registry(start_registry: Callable[..., str]) -> str:
+    """Give the `host:port` of a registry that everyone may use."""
+    return start_registry()
+
+
+@dataclass(slots=True)
+class FaultProxy:
+    """Stand before a registry and spoil chosen requests."""
+
+    address: str
+    faults: list[tuple[str, int]] = field(default_factory=list)
+    """`(method, status)` of the next spoiled requests, in order; status 0 cuts the connection."""
+    seen: list[str] = field(default_factory=list)
+    """`METHOD path` of every request."""
+
+
+@pytest.fixture
+def fault_proxy(registry: str) -> Iterator[FaultProxy]:
+    """Give a proxy before the open registry."""
+    port = free_port()
+    proxy = FaultProxy(f"127.0.0.1:{port}")
+    handler = type("Handler", (_Handler,), {"proxy": proxy, "upstream": registry})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield proxy
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    proxy: FaultProxy
+    upstream: str
+    protocol_version = "HTTP/1.1"
+
+    def _forward(self) -> None:
+        self.proxy.seen.append(f"{self.command} {self.path}")
+        body = self._body()
+        if self.proxy.faults and self.proxy.faults[0][0] == self.command:
+            self._spoil(self.proxy.faults.pop(0)[1])
+            return
+        connection = http.client.HTTPConnection(self.upstream)
+        connection.request(self.command, self.path, body, dict(self.headers.items()))
+        answer = connection.getresponse()
+        content = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "content-length", "connection"):
+                self.send_header(name, value)
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
+        self.send_header("Content-Length", length or "0")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+        connection.close()
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        content = b""
+        while size := int(self.rfile.readline(), 16):
+            content += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        del self.headers["Transfer-Encoding"]
+        self.headers["Content-Length"] = str(len(content))
+        return content
+
+    def _spoil(self, status: int) -> None:
+        self.close_connection = True
+        if status == 0:
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = _forward  # noqa: N815 - names of http.server
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name of http.server
+        """Say nothing."""
