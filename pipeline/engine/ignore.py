@@ -50,12 +50,22 @@ def host_filter(wanted: Filter) -> Filter:
     return Filter(_local(wanted.include), _local(wanted.exclude), wanted.gitignore)
 
 
-def select(root: Path, wanted: Filter, *, top: Path | None = None) -> Iterator[Entry]:
+def select(
+    root: Path,
+    wanted: Filter,
+    *,
+    top: Path | None = None,
+    rule_files: tuple[str, ...] = (".gitignore",),
+) -> Iterator[Entry]:
     """Walk `root` and give the wanted entries, folders before what they hold.
 
     Names are in byte order within each folder. A folder that is not wanted
     itself comes only when something below it is. `top` (`root` or one of its
-    parents) is where .gitignore files begin to count. Links are not followed.
+    parents) is where .gitignore files begin to count; `rule_files` are other
+    names of such files, the weightiest last. Links are not followed.
+
+    As on Dagger (not git) a "!" rule takes paths back in below an ignored
+    folder too; .gitignore files inside ignored folders do not count.
 
     Raises:
         ValueError: a malformed pattern.
@@ -66,9 +76,10 @@ def select(root: Path, wanted: Filter, *, top: Path | None = None) -> Iterator[E
         os.fspath(root),
         PatternList.parse(wanted.include),
         PatternList.parse(wanted.exclude),
-        _rules_above(root, top) if wanted.gitignore else None,
+        rule_files,
     )
-    yield from walk.folder("", _State(rules=walk.rules))
+    rules = _rules_above(root, top, rule_files) if wanted.gitignore else None
+    yield from walk.folder("", _State(rules=rules))
 
 
 class _Rule(NamedTuple):
@@ -99,7 +110,7 @@ class _Walk:
     root: str
     include: PatternList
     exclude: PatternList
-    rules: tuple[_Rule, ...] | None
+    rule_files: tuple[str, ...]
     emitted: set[str] = field(default_factory=set)
 
     def folder(self, path: str, state: _State) -> Iterator[Entry]:
@@ -107,7 +118,9 @@ class _Walk:
         here = f"{self.root}/{path}" if path else self.root
         rules = state.rules
         if rules is not None:
-            rules += _read_rules(here, f"{path}/" if path else "", "")
+            base = f"{path}/" if path else ""
+            for name in self.rule_files:
+                rules += _read_rules(f"{here}/{name}", base, "")
         with os.scandir(here) as found:
             children = sorted(found, key=lambda child: os.fsencode(child.name))
         for child in children:
@@ -158,7 +171,7 @@ def _local(patterns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _rules_above(root: Path, top: Path | None) -> tuple[_Rule, ...]:
+def _rules_above(root: Path, top: Path | None, rule_files: tuple[str, ...]) -> tuple[_Rule, ...]:
     """Read the .gitignore files from `top` down to the parent of `root`."""
     if top is None or top == root:
         return ()
@@ -167,28 +180,29 @@ def _rules_above(root: Path, top: Path | None) -> tuple[_Rule, ...]:
     return tuple(
         rule
         for depth, folder in enumerate(folders)
-        for rule in _read_rules(os.fspath(folder), "", "/".join(below[depth:]) + "/")
+        for name in rule_files
+        for rule in _read_rules(f"{folder}/{name}", "", "/".join(below[depth:]) + "/")
     )
 
 
-def _read_rules(folder: str, base: str, prefix: str) -> tuple[_Rule, ...]:
+def _read_rules(path: str, base: str, prefix: str) -> tuple[_Rule, ...]:
     try:
-        with open(f"{folder}/.gitignore", encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
             lines = [line.strip() for line in file]
     except (FileNotFoundError, IsADirectoryError):
         return ()
     return tuple(
-        _Rule(base, prefix, bool(rule.include), rule.regex.match, _fixed_folder(line))
+        _Rule(base, prefix, bool(rule.include), rule.regex.search, _fixed_folder(line))
         for line in lines
         if line and not line.startswith("#")
-        for rule in _parse_rule(line)
+        for rule in parse_rule(line)
         if rule.regex is not None
     )
 
 
 @lru_cache(maxsize=4096)
-def _parse_rule(line: str) -> tuple[GitIgnoreSpecPattern, ...]:
-    """Read one line; a line that is no pattern counts for nothing, as in git."""
+def parse_rule(line: str) -> tuple[GitIgnoreSpecPattern, ...]:
+    """Read one .gitignore line; nothing if it is no pattern, as in git."""
     try:
         return (GitIgnoreSpecPattern(line),)
     except ValueError:

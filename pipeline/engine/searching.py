@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.engine.ignore import Filter, select
+from pipeline.engine.ignore import Filter, parse_rule, select
 from pipeline.engine.paths import normalise, resolve
-from pipeline.engine.patterns import PatternList
 
 _BINARY_PROBE_BYTES: Final = 8192
 """A NUL byte among the first bytes marks a binary file."""
+
+_LINE_PART: Final = re.compile(r"[\^$\n]|\\[nrsWDSB]|\(\?[a-z]*s")
+"""What in an expression may match a line end or look at one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,7 @@ class Search:
     paths: tuple[str, ...] = ()
     """Files and folders to look in; empty means all."""
     globs: tuple[str, ...] = ()
-    """Only files that match; "!glob" leaves out. Without "/" a glob means the name."""
+    """Only files that match; "!glob" leaves out; the last that matches decides."""
     literal: bool = False
     """Whether `pattern` is plain text."""
     multiline: bool = False
@@ -37,7 +39,7 @@ class Search:
     insensitive: bool = False
     """Whether case does not count."""
     skip_ignored: bool = False
-    """Whether .gitignore files count."""
+    """Whether .gitignore (in a git repository), .ignore and .rgignore files count."""
     skip_hidden: bool = False
     """Whether names that begin with "." are left out."""
     files_only: bool = False
@@ -86,7 +88,7 @@ def search(root: Path, wanted: Search) -> list[SearchResult]:
     """
     expression = _expression(wanted)
     results: list[SearchResult] = []
-    for path in _candidates(root, wanted):
+    for path in sorted(_candidates(root, wanted), key=lambda each: os.fsencode(each).split(b"/")):
         content = (root / path).read_bytes()
         if b"\0" in content[:_BINARY_PROBE_BYTES]:
             continue
@@ -97,6 +99,10 @@ def search(root: Path, wanted: Search) -> list[SearchResult]:
 
 
 def _expression(wanted: Search) -> re.Pattern[str]:
+    if not wanted.multiline and re.search(
+        r"\n" if wanted.literal else r"\n|(?<!\\)(?:\\\\)*\\n", wanted.pattern
+    ):
+        raise ValueError("ripgrep error: a line end is not allowed in the pattern; search with multiline")
     flags = re.MULTILINE
     flags |= re.IGNORECASE if wanted.insensitive else 0
     flags |= re.DOTALL if wanted.dotall and wanted.multiline else 0
@@ -108,18 +114,52 @@ def _expression(wanted: Search) -> re.Pattern[str]:
 
 
 def _candidates(root: Path, wanted: Search) -> Iterator[str]:
-    """Give the files to look in, each once, in path order."""
+    """Give the files to look in, each once.
+
+    A file named in `paths` is looked in whatever the other rules say. As for
+    ripgrep .gitignore counts only in a git repository, .ignore and .rgignore
+    always.
+    """
     starts = [_start(root, path) for path in wanted.paths]
-    only, without = _globs(wanted.globs)
-    for entry in select(root, Filter(gitignore=wanted.skip_ignored)):
-        if not stat.S_ISREG(entry.stat.st_mode):
+    named = {start for start in starts if (root / start).is_file()}
+    yield from named
+    globs = [(not glob.startswith("!"), rule) for glob in wanted.globs for rule in _glob_rule(glob)]
+    names = ((".gitignore",) if (root / ".git").exists() else ()) + (".ignore", ".rgignore")
+    for entry in select(root, Filter(gitignore=wanted.skip_ignored), rule_files=names):
+        if not stat.S_ISREG(entry.stat.st_mode) or entry.path in named:
             continue
         if starts and not any(_within(entry.path, start) for start in starts):
             continue
         if wanted.skip_hidden and any(part.startswith(".") for part in entry.path.split("/")):
             continue
-        if (not only.patterns or only.match(entry.path)[0]) and not without.match(entry.path)[0]:
+        if _globbed(entry.path, globs):
             yield entry.path
+
+
+def _glob_rule(glob: str) -> list[re.Pattern[str]]:
+    """Read a glob: a .gitignore pattern (a bare name may be anywhere) with {a,b}."""
+    lines = _alternatives(glob.removeprefix("!"))
+    found = [rule.regex for line in lines for rule in parse_rule(line) if rule.regex is not None]
+    if not found:
+        raise ValueError(f"ripgrep error: error parsing glob {glob!r}")
+    return found
+
+
+def _alternatives(glob: str) -> list[str]:
+    """Write out innermost braces first: "*.{a,b}" -> "*.a", "*.b"."""
+    braces = re.search(r"\{([^{}]*)\}", glob)
+    if not braces:
+        return [glob]
+    head, tail = glob[: braces.start()], glob[braces.end() :]
+    return [line for each in braces[1].split(",") for line in _alternatives(head + each + tail)]
+
+
+def _globbed(path: str, globs: list[tuple[bool, re.Pattern[str]]]) -> bool:
+    """Let the last glob that matches decide; without one all but wanted files."""
+    for wanted, rule in reversed(globs):
+        if rule.search(path):
+            return wanted
+    return not any(wanted for wanted, _ in globs)
 
 
 def _start(root: Path, path: str) -> str:
@@ -136,16 +176,6 @@ def _within(path: str, start: str) -> bool:
     return not start or path == start or path.startswith(start + "/")
 
 
-def _globs(globs: tuple[str, ...]) -> tuple[PatternList, PatternList]:
-    """Split globs into wanted and unwanted; a bare name may be anywhere."""
-    anywhere = [(glob.startswith("!"), glob.removeprefix("!")) for glob in globs]
-    placed = [(sign, glob.lstrip("/") if "/" in glob else f"**/{glob}") for sign, glob in anywhere]
-    return (
-        PatternList.parse(glob for sign, glob in placed if not sign),
-        PatternList.parse(glob for sign, glob in placed if sign),
-    )
-
-
 def _results(
     path: str, content: bytes, expression: re.Pattern[str], wanted: Search
 ) -> Iterator[SearchResult]:
@@ -156,7 +186,7 @@ def _results(
         return
     starts = [0, *(found.end() for found in re.finditer("\n", text)), len(text)]
     offset = counted = 0
-    for first, last, matches in _by_lines(spans, starts, text):
+    for first, last, matches in _by_lines(spans, starts, reach=_spans_lines(wanted)):
         begin, lines = starts[first], text[starts[first] : starts[last + 1]]
         offset, counted = offset + _bytes(text[counted:begin]), begin
         if not lines.isascii() and re.search("[\udc80-\udcff]", lines):
@@ -175,7 +205,7 @@ def _bytes(text: str) -> int:
 def _spans(text: str, expression: re.Pattern[str], *, multiline: bool) -> list[tuple[int, int]]:
     """Give all matches; without `multiline` none crosses a line end."""
     if multiline:
-        return [found.span() for found in expression.finditer(text)]
+        return [found.span() for found in expression.finditer(text) if found.start() < len(text)]
     at = 0
     spans: list[tuple[int, int]] = []
     for line in text.removesuffix("\n").split("\n") if text else ():
@@ -184,15 +214,21 @@ def _spans(text: str, expression: re.Pattern[str], *, multiline: bool) -> list[t
     return spans
 
 
+def _spans_lines(wanted: Search) -> bool:
+    """Tell whether the pattern could match a line end or an edge of a line."""
+    if not wanted.multiline or wanted.literal:
+        return wanted.multiline and "\n" in wanted.pattern
+    return bool(_LINE_PART.search(wanted.pattern)) or (wanted.dotall and "." in wanted.pattern)
+
+
 def _by_lines(
-    spans: list[tuple[int, int]], starts: list[int], text: str
+    spans: list[tuple[int, int]], starts: list[int], *, reach: bool
 ) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
     """Group matches by the lines they touch: first and last line from 0, spans.
 
-    Once a match spans lines, matches on neighbouring lines form one group, as
-    ripgrep reports them.
+    With `reach` matches on neighbouring lines form one group, as ripgrep
+    reports them for patterns that may span lines.
     """
-    reach = any("\n" in text[begin:end] for begin, end in spans)
     group: list[tuple[int, int]] = []
     first = last = -1
     for begin, end in spans:

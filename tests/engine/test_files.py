@@ -677,7 +677,7 @@ def test_search_tells_file_line_offset_and_matches(dest: Path) -> None:
 def test_search_options(tree: Path) -> None:
     """Case, plain text, paths, globs, hidden and ignored files, limit."""
     write_file(tree, ".hidden", b"two\n")
-    write_file(tree, ".gitignore", b"*.md\n")
+    write_file(tree, ".ignore", b"*.md\n")
     write_file(tree, "c.txt", b"TWO\nt.o\ntwo\n")
 
     assert found(tree, pattern="t.o") == [(".hidden", 1), ("a/b/two.md", 1), ("c.txt", 2), ("c.txt", 3)]
@@ -694,7 +694,7 @@ def test_search_across_lines(dest: Path) -> None:
     """A match may span lines only when asked."""
     write_file(dest, "f", b"zero\none\ntwo\nthree\n")
 
-    assert found(dest, pattern="one\\ntwo") == []
+    assert found(dest, pattern="one.two", dotall=True) == []
     (result,) = search(dest, Search(pattern="one\\ntwo", multiline=True))
     assert (result.line_number, result.matched_lines) == (2, "one\ntwo\n")
     assert found(dest, pattern="one.two", multiline=True) == []
@@ -713,6 +713,8 @@ def test_search_leaves_out_binary_files(dest: Path) -> None:
     ("wanted", "problem"),
     [
         (Search(pattern="("), "regex parse error"),
+        (Search(pattern="a\\n"), "search with multiline"),
+        (Search(pattern="a", globs=("!",)), "parsing glob"),
         (Search(pattern="a", paths=("../x",)), "cannot escape"),
     ],
 )
