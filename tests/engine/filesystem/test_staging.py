@@ -1,0 +1,53 @@
+"""Results appear whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.engine.files import make_directory
+from pipeline.engine.listing import entries, glob
+from pipeline.engine.staging import remove_tree, staged, write_whole
+
+ALL = ["a/", "a/b/", "a/b/two.md", "a/one.txt", "empty/", "top.txt"]
+
+
+def test_read_only_trees_are_removed(tmp_path: Path) -> None:
+    """A folder nobody may write to is removed all the same; a missing one is fine."""
+    make_directory(tmp_path, "r/o/deep")
+    (tmp_path / "r/o").chmod(0o500)
+    (tmp_path / "r").chmod(0)
+    remove_tree(tmp_path / "r")
+    remove_tree(tmp_path / "r")
+
+    assert entries(tmp_path) == []
+
+
+def test_removing_a_link_tree_leaves_the_target(tree: Path, tmp_path: Path) -> None:
+    """A link to a folder is removed as a link."""
+    (tmp_path / "link").symlink_to(tree)
+    remove_tree(tmp_path / "link")
+
+    assert glob(tree, "**") == ALL
+
+
+def test_failed_work_leaves_nothing(tmp_path: Path) -> None:
+    """A block that fails leaves neither the result nor its beginnings."""
+
+    def fail() -> None:
+        with staged(tmp_path / "final") as here:
+            here.mkdir()
+            here.mkdir()
+
+    with pytest.raises(FileExistsError):
+        fail()
+
+    assert entries(tmp_path) == []
+
+
+def test_whole_files_replace_whole_files(tmp_path: Path) -> None:
+    """A replaced file has the new content and no remains beside it."""
+    write_whole(tmp_path / "f", b"old")
+    write_whole(tmp_path / "f", b"new")
+
+    assert (tmp_path / "f").read_bytes() == b"new"
+    assert entries(tmp_path) == ["f"]
