@@ -56,7 +56,7 @@ async def read_image(
         folder = Path(scratch, "layout")
         layout = archive if archive.is_dir() else await asyncio.to_thread(_unpack, archive, folder)
         if not (layout / "index.json").is_file():
-            raise ImageError(f"{archive}: neither index.json nor manifest.json; expected one of them")
+            raise ImageError(f"{archive}: found neither index.json nor manifest.json; it is no image archive")
         with _refused_if_malformed(archive):
             return await _load_oci(runner, storage, _pick(layout, tag, platform), Path(scratch))
 

@@ -38,14 +38,14 @@ DOCKER_HUB_HOST: Final = "registry-1.docker.io"
 HTTP_PORT: Final = 80
 HTTPS_PORT: Final = 443
 
+_STATUS: Final = r"status(?: ?code)?[^0-9\n]{0,40}"
 _PASSING: Final = re.compile(
-    r"(status|statuscode|http status)[: ]+(429|5\d\d)|too ?many ?requests|connection reset|unexpected eof"
-    r"|: eof\b|i/o timeout|tls handshake timeout|connection refused|broken pipe|server closed idle",
+    _STATUS + r"(?:429|5\d\d)\b|too ?many ?requests|connection reset|unexpected eof|: eof\b|i/o timeout"
+    r"|tls handshake timeout|connection refused|broken pipe|server closed idle",
     re.IGNORECASE,
 )
 _REFUSED: Final = re.compile(
-    r"unauthorized|authentication required|access to the resource is denied|denied:"
-    r"|(status|statuscode|http status)[: ]+40[13]",
+    r"unauthorized|authentication required|access to the resource is denied|denied:|" + _STATUS + r"40[13]\b",
     re.IGNORECASE,
 )
 _MISSING: Final = re.compile(
@@ -129,7 +129,7 @@ class Registry:
                 options = ["--all", "--preserve-digests", "--digestfile", str(digest_file)]
                 options += [*_tls("dest", target), f"oci:{folder}", f"docker://{_skopeo_name(target)}"]
                 await self._copy(options, target, reference, credentials)
-                stored = digest_file.read_text().strip()  # noqa: ASYNC240 - 71 bytes
+                stored = digest_file.read_text().strip()
         except ImageError as error:
             raise type(error)(f'failed to publish "{reference}": {error}') from error
         if stored != layout.digest:

@@ -167,7 +167,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._spoil(self.proxy.faults.pop(0)[1])
             return
         connection = http.client.HTTPConnection(self.upstream)
-        connection.request(self.command, self.path, body, dict(self.headers.items()))
+        headers = {name: ", ".join(self.headers.get_all(name) or ()) for name in self.headers}
+        connection.request(self.command, self.path, body, headers)
         answer = connection.getresponse()
         content = answer.read()
         self.send_response(answer.status)
