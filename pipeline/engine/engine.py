@@ -196,7 +196,7 @@ class Engine:
         return Snapshot(key, known)
 
     async def _commit_edit(self, state: ContainerState, edit: Callable[[Path], None]) -> str:
-        async with self.buildah.working(state.rootfs.image if state.rootfs else None) as working:
+        async with self.buildah.working(await self.rootfs_image(state.rootfs)) as working:
             await asyncio.to_thread(_guarded, edit, working.path)
             image = await self.buildah.commit(working)
         self.images.add(image)
