@@ -11,10 +11,11 @@ from pipeline.builder import Builder
 from pipeline.checks import Subject
 from pipeline.config import Config
 from pipeline.errors import ConfigError, LockError
-from pipeline.images import MODELS, Parts, app_layer, layer, runtime_image, wheel_layers
+from pipeline.images import MODELS, app_layer, environment, environment_layers, layer, runtime_image
 from pipeline.lock import REFRESH, Lock, check_fresh
 from pipeline.models import Hub, Kitchen, model_directories
-from pipeline.variants import Variant
+from pipeline.rootfs import base_image
+from pipeline.variants import Base, Variant
 from pipeline.wheels import wheel_directory
 
 TEST_LOCK: Final = "requirements/test.txt"
@@ -83,19 +84,23 @@ class Assembly:
         kitchen = Kitchen(builder=self.builder, hub=self.hub, lock=text, source=self.source)
         return model_directories(kitchen, self.config, declared)
 
-    async def image(self, variant: Variant) -> dagger.Container:
+    async def image(self, variant: Variant, base: Base) -> dagger.Container:
         """Return the runtime image of a variant."""
         application = await sources.application(self.source, self.config)
-        wheel = wheel_layers(self.builder, await self.wheels(variant), variant)
+        venv = environment(self.builder, await self.wheels(variant))
         models = await self.models(variant)
-        placed = [layer(f"{MODELS}/{name}", model) for name, model in models.items()]
-        layers = (*wheel, *placed, app_layer(self.builder, application))
-        return runtime_image(Parts(base=self.builder.base(), layers=layers), self.config, variant)
+        parts = (
+            *environment_layers(venv, variant),
+            *(layer(f"{MODELS}/{name}", model) for name, model in models.items()),
+            app_layer(self.builder, application),
+        )
+        bottom = await base_image(self.builder, venv, self.config.variant(variant), base)
+        return runtime_image(bottom, parts, self.config, variant)
 
-    async def subject(self, variant: Variant) -> Subject:
+    async def subject(self, variant: Variant, base: Base) -> Subject:
         """Return what the tests of a variant need."""
         return Subject(
-            image=await self.image(variant),
+            image=await self.image(variant, base),
             config=self.config,
             variant=variant,
             source=self.source,

@@ -13,6 +13,8 @@ TOOLS: Final = "/opt/tools"
 EPOCH: Final = 315532800
 """1980-01-01, the oldest time that a zip file can hold: time of every file that we make."""
 PIP_CACHE: Final = "/root/.cache/pip"
+APT_CACHE: Final = "/var/cache/apt/archives"
+COMPILERS: Final = ("build-essential", "pkg-config")
 NETRC: Final = "/run/secrets/netrc"
 
 
@@ -36,6 +38,10 @@ class Builder:
 
         uv, pip, packaging and pyelftools come from programs/tools.txt by hash.
         """
+        return self.with_tools(self.base(), *programs)
+
+    def with_tools(self, container: dagger.Container, *programs: str) -> dagger.Container:
+        """Return a container that descends from the base, with the tools and these programs."""
         install = ["python3", "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
         installed = (
             self.online(self.base())
@@ -44,14 +50,33 @@ class Builder:
             .directory(TOOLS)
         )
         return (
-            self.online(self.base())
-            .with_directory(TOOLS, installed)
+            container.with_directory(TOOLS, installed)
             .with_env_variable(
                 "PATH", f"{TOOLS}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
             )
             .with_env_variable("PYTHONPATH", TOOLS)
             .with_mounted_directory("/programs", program_files(*programs))
         )
+
+    def with_debian_packages(self, *packages: str) -> dagger.Container:
+        """Return the base with Debian packages installed; their downloads are on a cache volume."""
+        if not packages:
+            return self.base()
+        archives = dag.cache_volume("wheelhouse-apt")
+        install = ["python3", "/programs/debian_packages.py", *packages]
+        return (
+            self.base()
+            .with_mounted_cache(APT_CACHE, archives, sharing=dagger.CacheSharingMode.LOCKED)
+            .with_mounted_directory("/programs", program_files("debian_packages.py"))
+            .with_exec(install)
+            .without_mount("/programs")
+            .without_mount(APT_CACHE)
+        )
+
+    def compiler(self, packages: tuple[str, ...], *programs: str) -> dagger.Container:
+        """Return the base with compilers, Python's headers, these -dev packages, tools and programs."""
+        compiling = self.with_debian_packages("--python-headers", *COMPILERS, *packages)
+        return self.with_tools(compiling, *programs)
 
     def online(self, container: dagger.Container) -> dagger.Container:
         """Return a container that reaches the package index, with pip's cache on a cache volume."""

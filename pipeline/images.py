@@ -1,6 +1,6 @@
 """Stage 5 of 8: wheels, models and application in, a slim runtime image out, one layer each."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 import dagger
@@ -13,6 +13,7 @@ from pipeline.variants import VARIANTS, Variant
 VENV: Final = "/opt/venv"
 APP: Final = "/srv/app"
 MODELS: Final = "/models"
+CUDA: Final = ["lib/python*/site-packages/nvidia", "lib/python*/site-packages/nvidia_*.dist-info"]
 USER: Final = "1001:1001"
 ENVIRONMENT: Final = {
     "PATH": f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -34,42 +35,34 @@ PROBE: Final = (
 """Health probe without curl. Source: 18 ms with `-I -S` and a raw socket, 42 ms with urllib (measured)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What an image is put together from, in the order of its layers: rarest change first."""
-
-    base: dagger.Container
-    """Interpreter and OS libraries."""
-    layers: tuple[dagger.Directory, ...]
-    """CUDA libraries, wheels, models, application: each rooted at "/"."""
-
-
 def layer(at: str, content: dagger.Directory) -> dagger.Directory:
     """Return a tree rooted at "/" that holds the content at a path, every time set to EPOCH.
 
     Copying such a tree to "/" makes one layer whose bytes depend on the content alone: a folder
     made by the copy itself would carry the clock.
     """
-    return dag.directory().with_directory(at.lstrip("/"), content).with_timestamps(EPOCH)
+    return dag.directory().with_directory(at.lstrip("/") or "/", content).with_timestamps(EPOCH)
 
 
-def wheel_layers(
-    builder: Builder, wheels: dagger.Directory, variant: Variant
-) -> tuple[dagger.Directory, ...]:
-    """Return the layers of the installed wheels: CUDA libraries first where the variant has them.
+def environment(builder: Builder, wheels: dagger.Directory) -> dagger.Directory:
+    """Return the virtual environment that holds the wheels, as it will be at VENV.
 
     The wheels are mounted into a container that is thrown away, and installed with --no-index.
     """
-    installed = (
+    return (
         builder.tools("install_wheels.py")
         .with_mounted_directory("/wheels", wheels)
         .with_exec(["python3", "/programs/install_wheels.py", "--wheels", "/wheels", "--venv", VENV])
+        .directory(VENV)
     )
-    venv = installed.directory(VENV)
+
+
+def environment_layers(venv: dagger.Directory, variant: Variant) -> tuple[dagger.Directory, ...]:
+    """Return the layers of an environment: CUDA libraries first where the variant has them."""
     if not VARIANTS[variant].cuda:
         return (layer(VENV, venv),)
-    cuda = ["lib/python*/site-packages/nvidia", "lib/python*/site-packages/nvidia_*.dist-info"]
-    return (layer(VENV, venv.filter(include=cuda)), layer(VENV, venv.filter(exclude=cuda)))
+    cuda, rest = venv.filter(include=CUDA), venv.filter(exclude=CUDA)
+    return (layer(VENV, cuda), layer(VENV, rest))
 
 
 def app_layer(builder: Builder, application: dagger.Directory) -> dagger.Directory:
@@ -84,14 +77,24 @@ def app_layer(builder: Builder, application: dagger.Directory) -> dagger.Directo
     return layer(APP, placed)
 
 
-def runtime_image(parts: Parts, config: Config, variant: Variant) -> dagger.Container:
-    """Return the image: the parts as layers, and the configuration of a service that is not root."""
-    image = parts.base
-    for part in parts.layers:
+def runtime_image(
+    base: dagger.Container, layers: Sequence[dagger.Directory], config: Config, variant: Variant
+) -> dagger.Container:
+    """Return the image: the layers on the base, and the configuration of a service that is not root.
+
+    Args:
+        base: interpreter and OS libraries.
+        layers: CUDA libraries, wheels, models, application, each rooted at "/"; rarest change first.
+        config: what the service declares.
+        variant: which of its images.
+
+    """
+    image = base
+    for part in layers:
         image = image.with_directory("/", part)
     declared = config.variant(variant)
-    environment = {**ENVIRONMENT, **VARIANTS[variant].env, **config.service.env, **declared.env}
-    for name, value in environment.items():
+    variables = {**ENVIRONMENT, **VARIANTS[variant].env, **config.service.env, **declared.env}
+    for name, value in variables.items():
         image = image.with_env_variable(name, value)
     for name, value in _labels(config, variant).items():
         image = image.with_label(name, value)

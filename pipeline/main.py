@@ -12,9 +12,10 @@ from pipeline.layers import layer_table
 from pipeline.models import Hub, model_cache
 from pipeline.publish import publish_tested
 from pipeline.tags import Commit
-from pipeline.variants import Variant
+from pipeline.variants import Base, Variant
 
 Which = Annotated[Variant, Doc("Which image")]
+On = Annotated[Base, Doc("What the image stands on")]
 
 
 @object_type
@@ -44,21 +45,21 @@ class Wheelhouse:
         return model_cache(await (await self._assembly()).models(variant))
 
     @function
-    async def build(self, variant: Which = Variant.CPU) -> dagger.Container:
+    async def build(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> dagger.Container:
         """Build the runtime image of a variant."""
-        return await (await self._assembly()).image(variant)
+        return await (await self._assembly()).image(variant, base)
 
     @function
-    async def layers(self, variant: Which = Variant.CPU) -> str:
+    async def layers(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> str:
         """Show what each layer of an image holds and weighs."""
         assembly = await self._assembly()
-        return await layer_table(assembly.builder, await assembly.image(variant))
+        return await layer_table(assembly.builder, await assembly.image(variant, base))
 
     @function
-    async def test(self, variant: Which = Variant.CPU) -> dagger.Directory:
+    async def test(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> dagger.Directory:
         """Test an image: the service's own tests inside it, then the service over HTTP."""
         assembly = await self._assembly()
-        return await test_reports(assembly.builder, await assembly.subject(variant))
+        return await test_reports(assembly.builder, await assembly.subject(variant, base))
 
     # mypy: the SDK's overloads of `function` leave out `cache`, which it accepts at run time.
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]

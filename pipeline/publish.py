@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pipeline.assembly import Assembly
 from pipeline.checks import test_reports
 from pipeline.tags import Commit, image_tags, references
-from pipeline.variants import VARIANTS, Variant
+from pipeline.variants import VARIANTS, Base, Variant
 
 
 async def publish_tested(
@@ -24,7 +24,7 @@ async def publish_tested(
     targets = {
         variant: references(address, image_tags(commit, VARIANTS[variant].tag_suffix)) for variant in variants
     }
-    subjects = {variant: await assembly.subject(variant) for variant in targets}
+    subjects = {variant: await assembly.subject(variant, Base.SMALL) for variant in targets}
     for subject in subjects.values():
         await test_reports(assembly.builder, subject)
     return [

@@ -19,6 +19,16 @@ class Variant(enum.Enum):
     """Model inside, ONNX Runtime on CUDA."""
 
 
+@dagger.enum_type
+class Base(enum.Enum):
+    """What an image stands on."""
+
+    SMALL = "small"
+    """Only the Debian packages that the interpreter and the wheels need: no shell, no package manager."""
+    SLIM = "slim"
+    """The whole slim image of Python, a normal Debian userland."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantTraits:
     """What a variant implies for every service, whatever the service declares."""

@@ -3,12 +3,10 @@
 from typing import Final
 
 import dagger
-from dagger import dag
 
 from pipeline.builder import EPOCH, Builder, text_file
 from pipeline.lock import Lock
 
-COMPILERS: Final = ("build-essential", "pkg-config")
 DOWNLOAD: Final = ("python3", "/programs/download_wheels.py")
 
 
@@ -34,22 +32,12 @@ async def wheel_directory(builder: Builder, lock: Lock, build_packages: tuple[st
     return _checked(builder, wheels)
 
 
-def compiler(builder: Builder, build_packages: tuple[str, ...]) -> dagger.Container:
-    """Return the builder that compiles: compilers, Python's headers and the service's -dev packages."""
-    apt = dag.cache_volume("wheelhouse-apt")
-    return (
-        builder.tools("compile_wheels.py")
-        .with_mounted_cache("/var/cache/apt/archives", apt, sharing=dagger.CacheSharingMode.LOCKED)
-        .with_exec(["python3", "/programs/compile_wheels.py", "prepare", *COMPILERS, *build_packages])
-    )
-
-
 def _compiled(builder: Builder, sources: str, build_packages: tuple[str, ...]) -> dagger.Directory:
     return (
-        builder.online(compiler(builder, build_packages))
+        builder.online(builder.compiler(build_packages, "compile_wheels.py"))
         .with_env_variable("SOURCE_DATE_EPOCH", str(EPOCH))
         .with_mounted_file("/in/sources.txt", text_file("sources.txt", sources))
-        .with_exec(["python3", "/programs/compile_wheels.py", "compile", "/in/sources.txt", "/out"])
+        .with_exec(["python3", "/programs/compile_wheels.py", "/in/sources.txt", "/out"])
         .directory("/out")
     )
 

@@ -1,0 +1,73 @@
+"""Stage 5a of 8: the base image and an environment in, the smallest root that runs it out."""
+
+from typing import Final
+
+import dagger
+from dagger import dag
+
+from pipeline.builder import EPOCH, Builder
+from pipeline.config import VariantConfig
+from pipeline.variants import Base
+
+SITE: Final = "/opt/venv"
+PROGRAMS: Final = (
+    "assemble_rootfs.py",
+    "dpkg.py",
+    "elf.py",
+    "install_wheels.py",
+    "rootfs_files.py",
+    "rootfs_rules.py",
+)
+ASSEMBLE: Final = ("python3", "/programs/assemble_rootfs.py", "--out", "/out")
+
+
+async def base_image(
+    builder: Builder, venv: dagger.Directory, declared: VariantConfig, base: Base
+) -> dagger.Container:
+    """Return what an environment runs on: interpreter, standard library, OS libraries.
+
+    Two layers: what the interpreter needs, equal for all services of one Python; and what the
+    wheels and `os_packages` need beyond that, absent when it is nothing.
+
+    Raises:
+        dagger.ExecError: a shared library is neither in the base nor in the builder; stderr names
+            the wheel, the library and the Debian package that is likely to have it.
+
+    """
+    if base is Base.SLIM:
+        return builder.with_debian_packages(*declared.os_packages)
+    keep = [word for rule in declared.keep for word in ("--keep", rule)]
+    bottom = builder.tools(*PROGRAMS).with_exec([*ASSEMBLE, *keep]).directory("/out/rootfs")
+    image = dag.container().with_directory("/", _fixed(bottom))
+    libraries = await _libraries(builder, venv, declared, bottom)
+    return image.with_directory("/", _fixed(libraries)) if await libraries.entries() else image
+
+
+async def _libraries(
+    builder: Builder, venv: dagger.Directory, declared: VariantConfig, bottom: dagger.Directory
+) -> dagger.Directory:
+    """Return what the wheels need beyond the bottom, from the base, else from the builder's packages."""
+    packages = [word for name in declared.os_packages for word in ("--package", name)]
+    keep = [word for rule in declared.keep for word in ("--keep", rule)]
+    assemble = [*ASSEMBLE, "--site", SITE, "--below", "/below", *packages, *keep]
+
+    def assembled(container: dagger.Container, *more: str) -> dagger.Directory:
+        return (
+            container.with_mounted_directory(SITE, venv)
+            .with_mounted_directory("/below", bottom)
+            .with_exec([*assemble, *more])
+            .directory("/out")
+        )
+
+    if not declared.build_packages:
+        plain = builder.with_debian_packages(*declared.os_packages)
+        found = assembled(builder.with_tools(plain, *PROGRAMS))
+        if not await found.file("missing.txt").contents():
+            return found.directory("rootfs")
+    names = (*declared.os_packages, *declared.build_packages)
+    return assembled(builder.compiler(names, *PROGRAMS), "--strict").directory("rootfs")
+
+
+def _fixed(tree: dagger.Directory) -> dagger.Directory:
+    """Return the tree as one layer whose times do not depend on the clock."""
+    return dag.directory().with_directory("/", tree).with_timestamps(EPOCH)
