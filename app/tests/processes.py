@@ -1,0 +1,64 @@
+"""Processes: the service as the image starts it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import rag
+from doubles import Script
+
+APP = Path(rag.__file__).parents[1]
+
+
+@dataclass
+class Process:
+    """Hold a started service."""
+
+    url: str
+    port: int
+    popen: "subprocess.Popen[str]"
+    upstream: Script | None = None
+    """What it calls, where that is scripted."""
+
+
+def free_port() -> int:
+    """Find a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def started(**environ: str) -> Iterator[Process]:
+    """Start `python -m rag` as the image does; it is killed when the test leaves it running."""
+    port = free_port()
+    path = os.pathsep.join([str(APP), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = {**os.environ, "PYTHONPATH": path, "HOST": "127.0.0.1", "PORT": str(port), **environ}
+    command = [sys.executable, "-m", "rag"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, env=env, text=True, **pipes) as popen:
+        try:
+            yield Process(f"http://127.0.0.1:{port}", port, popen)
+        finally:
+            popen.kill()
+
+
+def wait_until_ready(process: Process, seconds: float = 60) -> None:
+    """Ask /ready until it says 200."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.popen.poll() is None:
+        try:
+            if httpx2.get(f"{process.url}/ready").status_code == 200:
+                return
+        except httpx2.TransportError:
+            pass
+        time.sleep(0.02)
+    process.popen.kill()
+    raise AssertionError(f"never ready:\n{process.popen.communicate()[0]}")
