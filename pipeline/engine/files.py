@@ -36,11 +36,12 @@ def write_file(
     here = resolve(root, path)
     if here.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if not here.exists():
-        here.touch(mode=0o600)
-        here.chmod(mode)
-    private(here)
+    if here.exists():
+        mode = stat.S_IMODE(here.stat().st_mode)
+        private(here)
+        here.chmod(0o600)
     here.write_bytes(content)
+    here.chmod(mode)
     if owner:
         _own(here, owner)
 
@@ -177,16 +178,12 @@ def _unfollowed(root: Path, path: str) -> Path:
 
 
 def _wildcard(root: Path, path: str) -> list[Path]:
-    """Give what a pattern matches; nothing inside a folder that matched."""
+    """Give what a shell pattern matches."""
     parts = normalise(path).split("/")[1:]
     wild = next(n for n, part in enumerate(parts) if set(part) & set("*?["))
     base = resolve(root, "/".join(parts[:wild]))
     pattern = "/".join(parts[wild:])
     if not stat.S_ISDIR(os.lstat(base).st_mode):
         return []
-    matches: list[str] = []
-    for entry in select(base, Filter()):
-        inside = matches and entry.path.startswith(matches[-1] + "/")
-        if not inside and match_name(pattern, entry.path):
-            matches.append(entry.path)
-    return [base / match for match in matches]
+    found = select(base, Filter())
+    return [base / entry.path for entry in found if match_name(pattern, entry.path)]

@@ -43,7 +43,8 @@ class Pattern:
 
     def may_match_below(self, folder: str) -> bool:
         """Tell whether a path inside `folder` could match (never wrongly no)."""
-        if self.fixed == self.text:
+        deep = "**" in self.text or "[" in self.text
+        if self.fixed == self.text or (not deep and self.text.count("/") <= folder.count("/")):
             return self.text.startswith(folder + "/")
         return (
             not self.fixed

@@ -1,7 +1,11 @@
 """Folders and clocks for tests of the engine's files."""
 
 import os
+import shutil
+import tempfile
 import time
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,9 @@ import pytest
 from pipeline.engine.files import make_directory, write_file
 from pipeline.engine.hashindex import RACY_NS
 from pipeline.engine.hostsync import HostSync
+
+NOBODY = 65534
+"""A user with no rights of its own."""
 
 
 @pytest.fixture
@@ -66,3 +73,31 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(os, "open", recording)
     return opened
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[Callable[[Callable[[Path], None]], None]]:
+    """Give a way to run a function, on a folder of its own, without root's rights."""
+    folder = Path(tempfile.mkdtemp(prefix="nobody-"))
+
+    def run(act: Callable[[Path], None]) -> None:
+        if os.geteuid() != 0:
+            act(folder)
+            return
+        os.chown(folder, NOBODY, NOBODY)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+                act(folder)
+                status = 0
+            except BaseException:  # noqa: BLE001 - told by the exit status
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+
+    yield run
+    shutil.rmtree(folder)

@@ -14,7 +14,7 @@ def test_diff_holds_what_is_new_or_changed(tree: Path, tmp_path: Path, dest: Pat
     """New and changed files with their parents; removed ones leave no trace."""
     copy_tree(tree, tmp_path, "/upper", Copying(link=False))
     write_file(tmp_path, "upper/new", b"n")
-    write_file(tmp_path, "upper/top.txt", b"changed")
+    write_file(tmp_path, "upper/top.txt", b"pot")
     remove(tmp_path, "upper/empty")
     (tmp_path / "upper/a/b/two.md").chmod(0o755)
     diff(tree, tmp_path / "upper", dest)
@@ -38,7 +38,7 @@ def test_changes_are_told_as_dagger_tells_them(tree: Path, tmp_path: Path) -> No
     write_file(tmp_path, "after/dir/in", b"n")
     remove(tmp_path, "after/top.txt")
     remove(tmp_path, "after/a/b")
-    write_file(tmp_path, "after/a/one.txt", b"x")
+    write_file(tmp_path, "after/a/one.txt", b"eno")
     found = changes(tree, tmp_path / "after")
 
     assert found.added == ("dir/", "dir/in", "new")

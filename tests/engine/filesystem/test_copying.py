@@ -3,13 +3,22 @@
 import os
 import socket
 import stat as bits
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.engine.comparing import tree_digest
 from pipeline.engine.copying import Copying, clone, copy_file, copy_tree
-from pipeline.engine.files import make_directory, make_symlink, set_owner, set_times, write_file
+from pipeline.engine.files import (
+    make_directory,
+    make_symlink,
+    remove,
+    replace_file,
+    set_owner,
+    set_times,
+    write_file,
+)
 from pipeline.engine.ignore import Filter
 from pipeline.engine.inodes import private
 from pipeline.engine.listing import entries, glob
@@ -82,6 +91,7 @@ def test_copies_merge(tree: Path, dest: Path) -> None:
 
     assert glob(dest / "d", "**") == [*ALL, "z"]
     assert (dest / "d/a/one.txt").read_bytes() == b"ONE"
+    assert (dest / "d/a/one.txt").samefile(more / "a/one.txt")
     assert (tree / "a/one.txt").read_bytes() == b"one"
 
 
@@ -174,25 +184,44 @@ def test_copied_file_goes_into_an_existing_folder(tree: Path, dest: Path) -> Non
     assert glob(dest, "**") == ["n/", "n/link-name"]
 
 
+@as_root
+def test_owner_of_a_copied_file_is_also_its_new_folders(tree: Path, dest: Path) -> None:
+    """A folder asked for by a slash gets the owner, its parents do not."""
+    copy_file(tree / "top.txt", dest, "p/q/", Copying(owner=(7, 7)))
+
+    assert [(dest / path).stat().st_uid for path in ("p", "p/q", "p/q/top.txt")] == [0, 7, 7]
+
+
 def test_folder_is_no_file(tree: Path, dest: Path) -> None:
     """Copying a folder as a file is an error."""
     with pytest.raises(IsADirectoryError):
         copy_file(tree / "a", dest, "x")
 
 
-def test_clone_is_equal_and_independent_once_private(tree: Path, tmp_path: Path) -> None:
-    """A change of one clone never shows in another."""
-    before = tree_digest(tree)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: write_file(root, "top.txt", b"pot"),
+        lambda root: replace_file(root, "top.txt", b"pot"),
+        lambda root: set_times(root, 5),
+        lambda root: remove(root, "top.txt"),
+        pytest.param(lambda root: set_owner(root, "/", (7, 7)), marks=as_root),
+        lambda root: copy_tree(root / "a", root, "/", Copying(mode=0o777)),
+    ],
+    ids=["write", "replace", "times", "remove", "owner", "copy"],
+)
+def test_change_of_one_clone_never_shows_in_another(
+    tree: Path, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    """Whatever is done to a clone, its source and its siblings stay as they were."""
+    before, when = tree_digest(tree), (tree / "top.txt").stat().st_mtime_ns
     clone(tree, tmp_path / "one")
     clone(tree, tmp_path / "two")
-    write_file(tmp_path / "one", "top.txt", b"changed")
-    set_times(tmp_path / "one", 5)
-    if os.geteuid() == 0:
-        set_owner(tmp_path / "one", "/", (7, 7))
+    change(tmp_path / "one")
 
     assert tree_digest(tree) == tree_digest(tmp_path / "two") == before
-    assert (tree / "a/one.txt").stat().st_mtime_ns != 5_000_000_000
-    assert not list(tmp_path.glob(STAGING_PREFIX + "*"))
+    assert (tree / "top.txt").stat().st_mtime_ns == when
+    assert not list(tmp_path.rglob(STAGING_PREFIX + "*"))
 
 
 def test_clone_shares_files_not_folders(tree: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engine.hashindex import RACY_NS, HashIndex
+from pipeline.engine.hashindex import RACY_NS, HashIndex, settled
 from pipeline.engine.hostsync import HostSync
 from pipeline.engine.ignore import Filter
 from pipeline.engine.listing import entries
@@ -15,6 +15,18 @@ from pipeline.engine.staging import STAGING_PREFIX
 
 ALL = Filter()
 LONG_AGO_NS = 10 * RACY_NS
+
+
+@pytest.mark.parametrize(
+    ("hashed_after_s", "expected"), [(-3600, False), (0, False), (1.9, False), (2.1, True)]
+)
+def test_file_is_settled_two_seconds_after_its_change(
+    host: Path, hashed_after_s: float, *, expected: bool
+) -> None:
+    """A hash taken right after a change, or by a clock that went back, is not kept."""
+    state = (host / "top.txt").stat()
+
+    assert settled(state, state.st_ctime_ns + int(hashed_after_s * 1e9)) is expected
 
 
 def test_change_right_after_a_sync_is_seen(host: Path, store: HostSync) -> None:

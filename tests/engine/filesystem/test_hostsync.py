@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,6 @@ from pipeline.engine.listing import entries, glob
 ALL = Filter()
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="owners and devices need root")
-as_user = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 
 
 def test_tree_holds_what_the_host_folder_holds(host: Path, store: HostSync) -> None:
@@ -61,6 +61,18 @@ def test_filter_decides_what_is_uploaded(host: Path, store: HostSync) -> None:
 
     assert key == before
     assert glob(store.trees / key, "**") == ["empty/", "top.txt"]
+
+
+def test_excluding_the_folder_itself_leaves_nothing(host: Path, store: HostSync) -> None:
+    """As on Dagger "." means everything; what is made is 0755 whatever the umask."""
+    before = os.umask(0o077)
+    try:
+        tree = store.trees / store.sync(host, Filter(exclude=(".",)))
+    finally:
+        os.umask(before)
+
+    assert entries(tree) == []
+    assert f"{tree.stat().st_mode & 0o777:o}" == "755"
 
 
 def test_gitignore_counts_from_the_repository_top(host: Path, store: HostSync) -> None:
@@ -193,12 +205,15 @@ def test_pipes_arrive_and_sockets_do_not(
     assert entries(tree) == ["a/", "empty/", "pipe", "top.txt"]
 
 
-@as_user
-def test_unreadable_file_is_named(host: Path, store: HostSync) -> None:
+def test_unreadable_file_is_named(as_nobody: Callable[[Callable[[Path], None]], None]) -> None:
     """A file without read permission is an error that names it."""
-    (host / "top.txt").chmod(0)
-    with pytest.raises(PermissionError, match=r"top\.txt"):
-        store.sync(host, ALL)
+
+    def sync(folder: Path) -> None:
+        write_file(folder, "host/secret", b"s", 0)
+        with pytest.raises(PermissionError, match="host/secret"):
+            HostSync(folder / "trees", folder / "index").sync(folder / "host", ALL)
+
+    as_nobody(sync)
 
 
 def test_missing_folder_names_the_first_missing_parent(store: HostSync, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The embedded engine chooses files as a Dagger engine does."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +40,7 @@ def listed(root: Path, wanted: Filter, top: Path | None = None) -> list[str]:
         (Filter(exclude=("*",)), []),
         (Filter(include=("empty",)), ["empty/"]),
         (Filter(include=("", "  ", "top.txt")), ["top.txt"]),
+        (Filter(exclude=("a/b", "!a")), ["a/", "a/one.txt", "empty/", "top.txt"]),
         (Filter(exclude=("a", "!a/b")), ["a/", "a/b/", "a/b/two.md", "empty/", "top.txt"]),
     ],
 )
@@ -86,12 +89,31 @@ def test_malformed_gitignore_lines_count_for_nothing(tree: Path) -> None:
     assert found == [".gitignore", "a/", "a/b/", "a/b/two.md", "empty/"]
 
 
-def test_excluded_folder_is_not_entered(tree: Path) -> None:
-    """Nothing below an excluded folder is read when no "!" could want it."""
-    (tree / "a/b").chmod(0)
+@pytest.mark.parametrize(
+    "wanted", [Filter(exclude=("a/b",)), Filter(include=("a/one.txt", "*.txt")), Filter(gitignore=True)]
+)
+def test_unwanted_folder_is_not_entered(tree: Path, wanted: Filter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing below a folder is read when no rule could want it."""
+    (tree / ".gitignore").write_text("/a/b\n!/c/b/x\n")
+    read: list[str] = []
+    real = os.scandir
+
+    def recording(path: str) -> Any:
+        read.append(path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", recording)
+    listed(tree, wanted)
+
+    assert str(tree / "a") in read
+    assert str(tree / "a/b") not in read
+
+
+def test_loops_of_links_are_no_loops_of_the_walk(tree: Path) -> None:
+    """A link to itself is one entry."""
     (tree / "loop").symlink_to("loop")
 
-    assert listed(tree, Filter(exclude=("a/b",))) == ["a/", "a/one.txt", "empty/", "loop", "top.txt"]
+    assert listed(tree, Filter(include=("loop",))) == ["loop"]
 
 
 def test_links_to_folders_are_not_followed(tree: Path) -> None:

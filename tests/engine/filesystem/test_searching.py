@@ -39,7 +39,8 @@ def test_search_options(tree: Path) -> None:
     assert found(tree, pattern="two", skip_hidden=True, skip_ignored=True) == [("c.txt", 3)]
     assert found(tree, pattern="two", globs=("!*.txt",), limit=1) == [(".hidden", 1)]
     assert found(tree, pattern="t.o", files_only=True) == [(".hidden", 0), ("a/b/two.md", 0), ("c.txt", 0)]
-    assert found(tree, pattern="nothing") == []
+    assert found(tree, pattern="two", globs=("!*.{txt,md}",)) == [(".hidden", 1)]
+    assert found(tree, pattern="nothing|^$") == []
 
 
 def test_search_across_lines(dest: Path) -> None:

@@ -1,25 +1,31 @@
 """Results appear whole or not at all."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipeline.engine.files import make_directory
+from pipeline.engine.files import write_file
 from pipeline.engine.listing import entries, glob
 from pipeline.engine.staging import remove_tree, staged, write_whole
 
 ALL = ["a/", "a/b/", "a/b/two.md", "a/one.txt", "empty/", "top.txt"]
 
 
-def test_read_only_trees_are_removed(tmp_path: Path) -> None:
+def test_read_only_trees_are_removed(as_nobody: Callable[[Callable[[Path], None]], None]) -> None:
     """A folder nobody may write to is removed all the same; a missing one is fine."""
-    make_directory(tmp_path, "r/o/deep")
-    (tmp_path / "r/o").chmod(0o500)
-    (tmp_path / "r").chmod(0)
-    remove_tree(tmp_path / "r")
-    remove_tree(tmp_path / "r")
 
-    assert entries(tmp_path) == []
+    def remove_twice(folder: Path) -> None:
+        write_file(folder, "r/o/deep/file", b"")
+        (folder / "r/o/deep").chmod(0o500)
+        (folder / "r/o").chmod(0o500)
+        (folder / "r").chmod(0)
+        remove_tree(folder / "r")
+        remove_tree(folder / "r")
+
+        assert entries(folder) == []
+
+    as_nobody(remove_twice)
 
 
 def test_removing_a_link_tree_leaves_the_target(tree: Path, tmp_path: Path) -> None:
