@@ -21,11 +21,11 @@ import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dpkg import Packages, canonical  # type: ignore[import-not-found]
-from elf import Elf, elf_files, find_library, loader_folders, read_elf  # type: ignore[import-not-found]
-from install_wheels import compile_bytecode  # type: ignore[import-not-found]
-from rootfs_files import write_records, write_system_files  # type: ignore[import-not-found]
-from rootfs_rules import DATA_PACKAGES, HOST_DRIVER, dropped  # type: ignore[import-not-found]
+from dpkg import Packages, canonical
+from elf import Elf, elf_files, find_library, loader_folders, read_elf
+from install_wheels import compile_bytecode
+from rootfs_files import write_records, write_system_files
+from rootfs_rules import DATA_PACKAGES, HOST_DRIVER, dropped
 
 
 @dataclass

@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from install_wheels import compile_bytecode  # type: ignore[import-not-found]
+from install_wheels import compile_bytecode
 
 
 def main() -> int:

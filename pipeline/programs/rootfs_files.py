@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dpkg import Packages  # type: ignore[import-not-found]
+from dpkg import Packages
 
 ACCOUNTS = """\
 root:x:0:0:root:/root:/usr/sbin/nologin

@@ -1,0 +1,1 @@
+"""Fetch, check, shrink and prove embedding models inside a builder container."""

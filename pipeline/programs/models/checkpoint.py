@@ -1,0 +1,211 @@
+"""Read an encoder's config.json and safetensors into one plain description."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from safetensors import safe_open
+
+from models.errors import ModelError, Unsupported
+
+ADVICE: Final = 'Use export = "hub" with a service that loads it itself, or declare a ready-made model.onnx.'
+ACTIVATIONS: Final = {
+    "gelu": "BiasGelu",
+    "gelu_new": "FastGelu",
+    "gelu_pytorch_tanh": "FastGelu",
+    "relu": "Relu",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a family of encoders keeps its weights."""
+
+    prefixes: tuple[str, ...]
+    """What may stand before every name, by the class that saved the checkpoint."""
+    layer: str
+    """Start of the names of layer {i}."""
+    query: str
+    key: str
+    value: str
+    attended: str
+    attention_norm: str
+    widen: str
+    narrow: str
+    output_norm: str
+
+
+BERT: Final = Layout(
+    prefixes=("", "bert.", "roberta.", "model."),
+    layer="encoder.layer.{i}.",
+    query="attention.self.query",
+    key="attention.self.key",
+    value="attention.self.value",
+    attended="attention.output.dense",
+    attention_norm="attention.output.LayerNorm",
+    widen="intermediate.dense",
+    narrow="output.dense",
+    output_norm="output.LayerNorm",
+)
+DISTILBERT: Final = Layout(
+    prefixes=("", "distilbert."),
+    layer="transformer.layer.{i}.",
+    query="attention.q_lin",
+    key="attention.k_lin",
+    value="attention.v_lin",
+    attended="attention.out_lin",
+    attention_norm="sa_layer_norm",
+    widen="ffn.lin1",
+    narrow="ffn.lin2",
+    output_norm="output_layer_norm",
+)
+FAMILIES: Final = {
+    "bert": BERT,
+    "roberta": BERT,
+    "xlm-roberta": BERT,
+    "camembert": BERT,
+    "distilbert": DISTILBERT,
+}
+OFFSET_FAMILIES: Final = frozenset({"roberta", "xlm-roberta", "camembert"})
+"""Families that number positions from pad_token_id + 1 and skip padding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """What the graph builder needs to know about one encoder."""
+
+    architecture: str
+    family: str
+    hidden: int
+    layers: int
+    heads: int
+    epsilon: float
+    activation: str
+    pad_id: int
+    positions: int
+    """Longest text in tokens that the position table allows."""
+    segments: bool
+    """True when token_type_ids are an input."""
+
+    @property
+    def layout(self) -> Layout:
+        """Return where this family keeps its weights."""
+        return FAMILIES[self.family]
+
+    @property
+    def offset(self) -> int | None:
+        """Return the number before the first position, None when it is 0."""
+        return self.pad_id if self.family in OFFSET_FAMILIES else None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; raise ModelError naming the file otherwise."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path.name}: expected a JSON object, found {error}") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{path.name}: expected a JSON object, found {type(found).__name__}")
+    return found
+
+
+def read_encoder(directory: Path) -> Encoder:
+    """Describe the encoder of a checkpoint from its config.json.
+
+    Raises:
+        Unsupported: a family, activation or position scheme the exporter lacks.
+
+    """
+    config = read_json(directory / "config.json")
+    family = str(config.get("model_type", "missing"))
+    architecture = str((config.get("architectures") or [family])[0])
+    _require_known(config, family, architecture)
+    distil = family == "distilbert"
+    pad = int(config.get("pad_token_id") or 0)
+    rows = int(config["max_position_embeddings"])
+    return Encoder(
+        architecture=architecture,
+        family=family,
+        hidden=int(config["dim" if distil else "hidden_size"]),
+        layers=int(config["n_layers" if distil else "num_hidden_layers"]),
+        heads=int(config["n_heads" if distil else "num_attention_heads"]),
+        epsilon=float(config.get("layer_norm_eps", 1e-12)),
+        activation=ACTIVATIONS[_activation(config)],
+        pad_id=pad,
+        positions=rows - pad - 1 if family in OFFSET_FAMILIES else rows,
+        segments=int(config.get("type_vocab_size", 0)) > 1,
+    )
+
+
+def _activation(config: dict[str, Any]) -> str:
+    return str(config.get("hidden_act", config.get("activation", "gelu")))
+
+
+def _require_known(config: dict[str, Any], family: str, architecture: str) -> None:
+    if family not in FAMILIES:
+        raise Unsupported(
+            f"unsupported architecture {architecture} (model_type {family!r}), expected one of "
+            f"{', '.join(sorted(FAMILIES))}. {ADVICE}"
+        )
+    found = {
+        "hidden_act": _activation(config),
+        "position_embedding_type": config.get("position_embedding_type"),
+    }
+    if found["hidden_act"] not in ACTIVATIONS:
+        raise Unsupported(
+            f"{architecture}: hidden_act {found['hidden_act']!r}, known: {sorted(ACTIVATIONS)}. {ADVICE}"
+        )
+    if found["position_embedding_type"] not in (None, "absolute"):
+        raise Unsupported(
+            f"{architecture}: position_embedding_type {found['position_embedding_type']!r}, "
+            f"expected 'absolute'. {ADVICE}"
+        )
+
+
+class Weights:
+    """Float32 tensors of a checkpoint, by their name without prefix."""
+
+    def __init__(self, tensors: dict[str, Any], prefix: str) -> None:
+        self._tensors = tensors
+        self._prefix = prefix
+
+    @classmethod
+    def load(cls, directory: Path, layout: Layout) -> "Weights":
+        """Read every *.safetensors file of a directory.
+
+        Raises:
+            ModelError: no such file, or no word embeddings under a known name.
+
+        """
+        files = sorted(directory.glob("*.safetensors"))
+        if not files:
+            raise ModelError(
+                f"no *.safetensors among {sorted(p.name for p in directory.iterdir())}. {ADVICE}"
+            )
+        tensors: dict[str, Any] = {}
+        for file in files:
+            with safe_open(file, framework="np") as opened:
+                tensors |= {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
+        for prefix in layout.prefixes:
+            if f"{prefix}embeddings.word_embeddings.weight" in tensors:
+                return cls(tensors, prefix)
+        raise Unsupported(f"no word embeddings among {sorted(tensors)[:3]} … in {files[0].name}. {ADVICE}")
+
+    def __contains__(self, name: str) -> bool:
+        return self._prefix + name in self._tensors
+
+    def __getitem__(self, name: str) -> Any:
+        full = self._prefix + name
+        if full not in self._tensors:
+            raise Unsupported(f"the checkpoint lacks {full}. {ADVICE}")
+        return self._tensors[full].astype(np.float32)
+
+    def linear(self, name: str) -> tuple[Any, Any]:
+        """Return weight (in, out) and bias (out,) of a linear layer."""
+        return self[f"{name}.weight"].T, self[f"{name}.bias"]
+
+    def norm(self, name: str) -> tuple[Any, Any]:
+        """Return gain and bias (width,) of a layer normalisation."""
+        return self[f"{name}.weight"], self[f"{name}.bias"]

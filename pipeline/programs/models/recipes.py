@@ -1,0 +1,7 @@
+"""Name the export recipes and their version; imports nothing heavy."""
+
+from typing import Final
+
+EXPORTER: Final = "1"
+"""Version of the recipes; changes when the exported bytes change."""
+RECIPES: Final = ("onnx-fp32", "onnx-fp16", "onnx-int8", "hub")

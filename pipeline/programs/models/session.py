@@ -1,0 +1,58 @@
+"""Run a model on tokenised texts with ONNX Runtime on the processor."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+ERRORS_ONLY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A batch of tokenised texts, int64 (n, t) each."""
+
+    input_ids: Any
+    attention_mask: Any
+    token_type_ids: Any
+
+
+def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Tokens]:
+    """Tokenise each text alone, so that no padding enters."""
+    return [tokenise_batch(tokenizer, [text]) for text in texts]
+
+
+def tokenise_batch(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
+    """Tokenise texts together, padded to the longest."""
+    encodings = tokenizer.encode_batch(list(texts))
+    columns = (
+        [e.ids for e in encodings],
+        [e.attention_mask for e in encodings],
+        [e.type_ids for e in encodings],
+    )
+    return Tokens(*(np.array(column, np.int64) for column in columns))
+
+
+class Session:
+    """A loaded model that takes Tokens."""
+
+    def __init__(self, model: bytes | Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = ERRORS_ONLY
+        source = str(model) if isinstance(model, Path) else model
+        self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        self._inputs = [value.name for value in self._session.get_inputs()]
+
+    def run(self, tokens: Tokens, outputs: Sequence[str]) -> list[Any]:
+        """Return the named outputs for one batch."""
+        feed = {name: getattr(tokens, name) for name in self._inputs}
+        found: list[Any] = self._session.run(list(outputs), feed)
+        return found
+
+    def vectors(self, batches: Sequence[Tokens], output: str) -> Any:
+        """Return one row per text, float32 (n, width)."""
+        return np.concatenate([self.run(tokens, [output])[0] for tokens in batches])
