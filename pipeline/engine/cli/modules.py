@@ -7,6 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from pipeline.engine.cli.client import import_client
 from pipeline.engine.cli.environment import ModuleConfig, wrong_class
 from pipeline.engine.cli.failures import ModuleLoadError
 
@@ -22,6 +23,7 @@ def load_main_object(config: ModuleConfig) -> type:
     os.environ["DAGGER_MODULE"] = config.name
     os.environ["DAGGER_MAIN_OBJECT"] = config.class_name
     _make_importable(config)
+    import_client()
     try:
         module = importlib.import_module(config.package)
     except ModuleNotFoundError as error:

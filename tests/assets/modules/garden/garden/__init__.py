@@ -1,0 +1,1 @@
+"""A garden: functions of every kind."""

@@ -1,0 +1,8 @@
+"""A module whose class has another name."""
+
+from dagger import object_type
+
+
+@object_type
+class Rigth:
+    """Nearly."""

@@ -1,0 +1,69 @@
+"""Modules to call, and a stand-in for the session that records what it is asked."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.engine.api import load_api
+from pipeline.engine.cli.command_line import ModuleTypes
+from pipeline.engine.cli.core import CoreTypes
+from pipeline.engine.cli.environment import ModuleConfig, read_config
+from pipeline.engine.cli.introspect import OwnTypes
+from pipeline.engine.cli.modules import load_main_object
+from pipeline.engine.cli.project import Project
+
+MODULES = Path(__file__).parents[2] / "assets" / "modules"
+
+
+@dataclass
+class RecordingSession:
+    """Answer queries by the first key that the text contains, and keep every text."""
+
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    queries: list[str] = field(default_factory=list)
+
+    async def query(self, text: str) -> Mapping[str, Any]:
+        """Give the prepared answer; an exception is raised."""
+        self.queries.append(text)
+        found = next((value for key, value in self.answers.items() if key in text), None)
+        if isinstance(found, Exception):
+            raise found
+        if found is None:
+            raise AssertionError(f"no answer for {text}")
+        return dict(found)
+
+
+@pytest.fixture
+def fresh_import(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget what a test imports and puts on the path."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    environ, names = dict(os.environ), set(sys.modules)
+    yield
+    os.environ.clear()
+    os.environ.update(environ)
+    for name in set(sys.modules) - names:
+        if name.partition(".")[0] in ("main", "garden"):
+            del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def garden() -> Project:
+    """Load the module with a function of every kind."""
+    config = read_config(MODULES / "garden")
+    environ = dict(os.environ)
+    own = OwnTypes(load_main_object(config), config.name)
+    os.environ.clear()
+    os.environ.update(environ)
+    return Project(config, ModuleTypes(own, lambda: CoreTypes(load_api())), lambda _function, _first: {})
+
+
+@pytest.fixture
+def garden_config(garden: Project, tmp_path: Path) -> ModuleConfig:
+    """Place the module in a folder of its own, outside any repository."""
+    (tmp_path / "beds").mkdir()
+    return ModuleConfig("garden", tmp_path, tmp_path, garden.config.package, garden.config.class_name)

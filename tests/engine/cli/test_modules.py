@@ -1,0 +1,66 @@
+"""Any Python Dagger module is imported into this process, or refused with a reason."""
+
+import shutil
+import sys
+
+import pytest
+
+from pipeline.engine.cli.environment import read_config
+from pipeline.engine.cli.failures import ModuleLoadError
+from pipeline.engine.cli.modules import load_main_object
+
+from .conftest import MODULES
+
+pytestmark = pytest.mark.usefixtures("fresh_import")
+
+
+def load(name: str) -> type:
+    """Load one of the asset modules."""
+    return load_main_object(read_config(MODULES / name))
+
+
+def test_a_module_without_pyproject_is_main_py():
+    """`main.py` with the PascalCase class is enough."""
+    assert load("plain").__name__ == "PlainOne"
+
+
+def test_a_missing_dependency_is_named():
+    """An import that fails inside the module names the package to install."""
+    with pytest.raises(ModuleLoadError, match="needs the package no_such_package_anywhere"):
+        load("broken_import")
+
+
+def test_a_misspelt_class_is_suggested():
+    """A class that nearly has the right name is suggested."""
+    with pytest.raises(ModuleLoadError, match=r"no class Right .*found: Rigth.*did you mean Rigth"):
+        load("wrong_class")
+
+
+def test_a_syntax_error_names_file_and_line(tmp_path):
+    """A module that cannot be parsed says where."""
+    shutil.copytree(MODULES / "plain", tmp_path / "m")
+    (tmp_path / "m" / "main.py").write_text("x = 1\ndef broken(:\n")
+
+    with pytest.raises(ModuleLoadError, match=r"main\.py:2: SyntaxError"):
+        load_main_object(read_config(tmp_path / "m"))
+
+
+def test_a_package_called_like_ours_is_still_the_users(tmp_path):
+    """A module whose package is named `pipeline` is found, although ours is imported."""
+    folder = tmp_path / "pipeline"
+    folder.mkdir()
+    (tmp_path / "dagger.json").write_text('{"name": "theirs", "sdk": "python"}')
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "theirs"\n[project.entry-points."dagger.mod"]\n'
+        'main_object = "pipeline.their_main:Theirs"\n'
+    )
+    (folder / "their_main.py").write_text(
+        "from dagger import object_type\n\n\n@object_type\nclass Theirs:\n    '''Theirs.'''\n"
+    )
+    before = list(sys.modules["pipeline"].__path__)
+
+    try:
+        assert load_main_object(read_config(tmp_path)).__name__ == "Theirs"
+    finally:
+        sys.modules["pipeline"].__path__ = before
+        sys.modules.pop("pipeline.their_main", None)
