@@ -11,7 +11,7 @@ from pipeline.builder import Builder
 from pipeline.checks import Subject
 from pipeline.config import Config
 from pipeline.errors import ConfigError, LockError
-from pipeline.images import MODELS, app_layer, environment, environment_layers, layer, runtime_image
+from pipeline.images import MODELS, app_layer, environment, environment_layers, layer, prove, runtime_image
 from pipeline.lock import REFRESH, Lock, check_fresh
 from pipeline.models import Hub, Kitchen, model_directories
 from pipeline.rootfs import base_image
@@ -86,15 +86,16 @@ class Assembly:
 
     async def image(self, variant: Variant, base: Base) -> dagger.Container:
         """Return the runtime image of a variant."""
-        application = await sources.application(self.source, self.config)
-        venv = environment(self.builder, await self.wheels(variant))
+        venv = environment(self.builder, await self.wheels(variant), self.config, variant)
+        bottom = await base_image(self.builder, venv.tree, self.config.variant(variant), base)
+        await prove(bottom, venv)
         models = await self.models(variant)
+        application = await sources.application(self.source, self.config)
         parts = (
-            *environment_layers(venv, variant),
+            *environment_layers(venv.tree, variant),
             *(layer(f"{MODELS}/{name}", model) for name, model in models.items()),
             app_layer(self.builder, application),
         )
-        bottom = await base_image(self.builder, venv, self.config.variant(variant), base)
         return runtime_image(bottom, parts, self.config, variant)
 
     async def subject(self, variant: Variant, base: Base) -> Subject:

@@ -9,7 +9,7 @@ from dagger import dag
 from pipeline.builder import EPOCH, Builder, program_files
 from pipeline.config import Config
 from pipeline.errors import ChecksFailedError
-from pipeline.images import APP, USER, VENV
+from pipeline.images import APP, INSTALLER, USER, VENV
 from pipeline.variants import Variant
 
 TEST_PACKAGES: Final = "/opt/test"
@@ -105,7 +105,7 @@ async def _own_tests(builder: Builder, subject: Subject, wheels: dagger.Director
 def _installed(builder: Builder, wheels: dagger.Directory) -> dagger.Directory:
     install = ["python3", "/programs/install_wheels.py", "--wheels", "/wheels", "--venv", VENV]
     return (
-        builder.tools("install_wheels.py")
+        builder.tools(*INSTALLER)
         .with_mounted_directory("/wheels", wheels)
         .with_exec([*install, "--target", TEST_PACKAGES])
         .directory(TEST_PACKAGES)

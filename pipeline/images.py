@@ -1,12 +1,13 @@
 """Stage 5 of 8: wheels, models and application in, a slim runtime image out, one layer each."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import dagger
 from dagger import dag
 
-from pipeline.builder import EPOCH, Builder
+from pipeline.builder import EPOCH, Builder, program_files
 from pipeline.config import Config, ServiceConfig
 from pipeline.variants import VARIANTS, Variant
 
@@ -14,6 +15,7 @@ VENV: Final = "/opt/venv"
 APP: Final = "/srv/app"
 MODELS: Final = "/models"
 CUDA: Final = ["lib/python*/site-packages/nvidia", "lib/python*/site-packages/nvidia_*.dist-info"]
+INSTALLER: Final = ("install_wheels.py", "prune.py", "prune_rules.py", "rootfs_rules.py")
 USER: Final = "1001:1001"
 ENVIRONMENT: Final = {
     "PATH": f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -44,16 +46,48 @@ def layer(at: str, content: dagger.Directory) -> dagger.Directory:
     return dag.directory().with_directory(at.lstrip("/") or "/", content).with_timestamps(EPOCH)
 
 
-def environment(builder: Builder, wheels: dagger.Directory) -> dagger.Directory:
-    """Return the virtual environment that holds the wheels, as it will be at VENV.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """The virtual environment that holds the wheels, and what was left out of it."""
+
+    tree: dagger.Directory
+    """As it will be at VENV."""
+    pruned: dagger.File
+    """JSON report of the prune rules: reason, bytes and paths of each."""
+
+
+def environment(builder: Builder, wheels: dagger.Directory, config: Config, variant: Variant) -> Environment:
+    """Install the wheels and drop what no running service opens.
 
     The wheels are mounted into a container that is thrown away, and installed with --no-index.
     """
-    return (
-        builder.tools("install_wheels.py")
+    keep = config.variant(variant).keep
+    install = ["python3", "/programs/install_wheels.py", "--wheels", "/wheels", "--venv", VENV]
+    install += ["--prune", "/out/pruned.json", "--script", config.service.command[0]]
+    stripper = () if "symbols" in keep else ("binutils",)
+    installed = (
+        builder.with_tools(builder.with_debian_packages(*stripper), *INSTALLER)
         .with_mounted_directory("/wheels", wheels)
-        .with_exec(["python3", "/programs/install_wheels.py", "--wheels", "/wheels", "--venv", VENV])
-        .directory(VENV)
+        .with_directory("/out", dag.directory())
+        .with_exec([*install, *(word for rule in keep for word in ("--keep", rule))])
+    )
+    return Environment(tree=installed.directory(VENV), pruned=installed.file("/out/pruned.json"))
+
+
+async def prove(base: dagger.Container, venv: Environment) -> None:
+    """Import every top-level module of every distribution on the base that will run them.
+
+    Raises:
+        dagger.ExecError: a module cannot be imported; stderr names it, and the prune rule to blame.
+
+    """
+    python = [f"{VENV}/bin/python", "/programs/prove_imports.py", "--pruned", "/in/pruned.json"]
+    await (
+        base.with_mounted_directory(VENV, venv.tree)
+        .with_mounted_directory("/programs", program_files("prove_imports.py"))
+        .with_mounted_file("/in/pruned.json", venv.pruned)
+        .with_exec(python)
+        .sync()
     )
 
 
@@ -69,7 +103,7 @@ def app_layer(builder: Builder, application: dagger.Directory) -> dagger.Directo
     """Return the layer of the service's own packages: modes normalised, bytecode compiled."""
     place = ["python3", "/programs/place_app.py", "--source", "/in", "--out", "/out", "--at", APP]
     placed = (
-        builder.tools("place_app.py", "install_wheels.py")
+        builder.tools("place_app.py", *INSTALLER)
         .with_mounted_directory("/in", application)
         .with_exec(place)
         .directory("/out")

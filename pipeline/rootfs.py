@@ -15,6 +15,8 @@ PROGRAMS: Final = (
     "dpkg.py",
     "elf.py",
     "install_wheels.py",
+    "prune.py",
+    "prune_rules.py",
     "rootfs_files.py",
     "rootfs_rules.py",
 )

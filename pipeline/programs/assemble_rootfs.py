@@ -25,7 +25,7 @@ from dpkg import Packages, canonical
 from elf import Elf, elf_files, find_library, loader_folders, read_elf
 from install_wheels import compile_bytecode
 from rootfs_files import write_records, write_system_files
-from rootfs_rules import DATA_PACKAGES, HOST_DRIVER, dropped
+from rootfs_rules import DATA_PACKAGES, HOST_DRIVER, SOURCES, dropped
 
 
 @dataclass
@@ -136,9 +136,18 @@ def write_rootfs(selection: Selection, root: Path) -> None:
                 (root / link).symlink_to(place.readlink())
     write_system_files(root)
     write_records(root, selection.packages, selection.names)
-    stdlib = sysconfig.get_path("stdlib")
-    compile_bytecode(root / stdlib.lstrip("/"), sys.executable, shown_as=stdlib)
+    compile_stdlib(root, sources=SOURCES in selection.keep)
     write_loader_cache(root)
+
+
+def compile_stdlib(root: Path, *, sources: bool) -> None:
+    """Compile the standard library; without sources each module is left as its bytecode alone."""
+    stdlib = sysconfig.get_path("stdlib")
+    below = root / stdlib.lstrip("/")
+    compile_bytecode(below, sys.executable, shown_as=stdlib, legacy=not sources)
+    for path in below.rglob("*.py") if not sources else ():
+        if path.with_suffix(".pyc").exists():
+            path.unlink()
 
 
 def write_beyond(selection: Selection, below: Path, root: Path) -> None:

@@ -1,0 +1,71 @@
+"""What of installed wheels is left out of the image, and why."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that no running service opens."""
+
+    name: str
+    """Named in the report, in errors, and by a service that keeps what the rule drops."""
+    patterns: tuple[str, ...]
+    """Globs of paths below site-packages; `*` crosses folders."""
+    reason: str
+    spares: tuple[str, ...] = ()
+    """Globs of paths that stay although a pattern matches."""
+
+
+SYMBOLS = "symbols"
+"""Name of the rule that strips instead of dropping: names of local functions, read by debuggers."""
+STRIP_SPARES = ("nvidia/*", "torch/*")
+"""Not stripped: the vendors strip these themselves, and a CUDA library cannot be proven without a GPU."""
+STRIP_GAIN = 0.02
+"""Least part of a file that stripping must save; else its bytes stay as the wheel has them."""
+
+RULES = (
+    Rule(
+        "onnxruntime-c-library",
+        ("onnxruntime/capi/libonnxruntime.so*",),
+        "the runtime a second time, for C programs; Python's module has its own copy inside",
+    ),
+    Rule(
+        "onnxruntime-tools",
+        tuple(
+            f"onnxruntime/{part}/*"
+            for part in ("backend", "datasets", "quantization", "tools", "transformers")
+        ),
+        "convert and shrink models, which happens in the builder",
+    ),
+    Rule(
+        "numpy-build",
+        (
+            "numpy/f2py/*",
+            "numpy/distutils/*",
+            "numpy/_core/lib/*",
+            "numpy/random/lib/*",
+            "numpy/random/_examples/*",
+            "numpy/_core/_*_tests.*.so",
+            "numpy/_core/_simd.*.so",
+            "numpy/_pyinstaller/*",
+        ),
+        "for compiling extensions against numpy, and modules that only its own tests load",
+    ),
+    Rule(
+        "tests",
+        ("*/tests/*", "*/conftest.py"),
+        "tests of the packages themselves",
+        spares=("numpy/_core/tests/_natype.py",),  # imported by numpy.testing
+    ),
+    Rule(
+        "headers",
+        tuple(
+            f"*.{end}"
+            for end in ("h", "hpp", "hxx", "cuh", "pxd", "pyx", "pxi", "c", "cpp", "cu", "f90", "a")
+        ),
+        "for compilers",
+    ),
+    Rule("build-metadata", ("*/cmake/*", "*/pkgconfig/*", "*.cmake", "*.pc"), "for compilers"),
+    Rule("type-stubs", ("*.pyi", "*/py.typed"), "read by type checkers"),
+)
+"""Applied in this order; a file is counted for the first rule that matches."""
