@@ -19,7 +19,7 @@ from typing import Final
 from pipeline.engine.comparing import HASH_THREADS, digest_entries
 from pipeline.engine.hashindex import HashIndex, mark_of, settled
 from pipeline.engine.ignore import Entry, Filter, host_filter, select
-from pipeline.engine.staging import staged
+from pipeline.engine.staging import staged, sweep
 
 ATTEMPTS: Final = 3
 """How often a folder that changes while it is read is read again."""
@@ -103,6 +103,7 @@ class HostSync:
         key = digest_entries(upload.entries, contents, owner=(0, 0))
         if not (self.trees / key).is_dir():
             self.trees.mkdir(parents=True, exist_ok=True)
+            sweep(self.trees)
             old = self.trees / remembered.key if remembered.key else None
             upload.write(self.trees / key, contents, old)
         files = {

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,9 @@ from typing import Any, Final
 
 STAGING_PREFIX: Final = ".tmp-"
 """Names that begin so are unfinished work of a process, alive or dead."""
+
+STALE_S: Final = 86_400.0
+"""Unfinished work of that age has no process any more."""
 
 
 @contextlib.contextmanager
@@ -45,6 +49,20 @@ def write_whole(path: Path, content: bytes) -> None:
         here.write_bytes(content)
 
 
+def sweep(folder: Path, age_s: float = STALE_S) -> int:
+    """Remove unfinished work in `folder` not touched for `age_s`; say how much.
+
+    A process killed in the middle leaves such work; a live one is younger.
+    """
+    removed = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(STAGING_PREFIX) and _age_s(entry) > age_s:
+                remove_tree(Path(entry.path))
+                removed += 1
+    return removed
+
+
 def remove_tree(path: Path) -> None:
     """Remove a folder and all below it, read-only ones too; absent is fine.
 
@@ -62,6 +80,13 @@ def remove_tree(path: Path) -> None:
         path.unlink(missing_ok=True)
         return
     shutil.rmtree(path, onerror=_open_and_retry)
+
+
+def _age_s(entry: os.DirEntry[str]) -> float:
+    try:
+        return time.time() - entry.stat(follow_symlinks=False).st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _rename(source: Path, final: Path) -> None:

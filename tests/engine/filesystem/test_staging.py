@@ -1,5 +1,6 @@
 """Results appear whole or not at all."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from pipeline.engine.files import write_file
 from pipeline.engine.listing import entries, glob
-from pipeline.engine.staging import remove_tree, staged, write_whole
+from pipeline.engine.staging import STAGING_PREFIX, remove_tree, staged, sweep, write_whole
 
 ALL = ["a/", "a/b/", "a/b/two.md", "a/one.txt", "empty/", "top.txt"]
 
@@ -57,3 +58,14 @@ def test_whole_files_replace_whole_files(tmp_path: Path) -> None:
 
     assert (tmp_path / "f").read_bytes() == b"new"
     assert entries(tmp_path) == ["f"]
+
+
+def test_remains_of_a_killed_process_are_swept(tmp_path: Path) -> None:
+    """Old unfinished work goes; young work, and what is finished, stays."""
+    for name in (f"{STAGING_PREFIX}old", f"{STAGING_PREFIX}young", "finished"):
+        write_file(tmp_path, f"{name}/f", b"")
+    for name in (f"{STAGING_PREFIX}old", "finished"):
+        os.utime(tmp_path / name, (0, 0))
+
+    assert sweep(tmp_path) == 1
+    assert entries(tmp_path) == [f"{STAGING_PREFIX}young/", "finished/"]
