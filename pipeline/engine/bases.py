@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import platform as machine
 import tempfile
@@ -16,6 +15,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
+
+from pydantic import BaseModel
 
 from pipeline.engine.archives import LoadedImage, config_of, load_layout
 from pipeline.engine.credentials import Credentials
@@ -42,6 +43,21 @@ class BaseImage:
     digest: str
     """Digest of its manifest; part of the identity of what is built on it."""
     origin: Origin
+
+
+class Record(BaseModel):
+    """Hold one line of bases.json."""
+
+    image_id: str
+    digest: str
+    origin: Origin
+
+
+class Index(BaseModel):
+    """Hold bases.json."""
+
+    version: Literal[1] = 1
+    images: dict[str, Record]
 
 
 @dataclass(slots=True)
@@ -75,15 +91,12 @@ class BaseImages:
             self._announce(reference, self._resolved[key])
         return self._resolved[key]
 
-    def records(self) -> dict[str, dict[str, str]]:
-        """Return `address platform` -> image id, digest and origin of what is known."""
+    def records(self) -> dict[str, Record]:
+        """Return what is known, by `address platform`."""
         try:
-            images: dict[str, dict[str, str]] = json.loads((self.folder / "bases.json").read_bytes())[
-                "images"
-            ]
-        except (OSError, ValueError, KeyError):
-            return {}  # a lost index costs a pull, nothing else
-        return images
+            return Index.model_validate_json((self.folder / "bases.json").read_bytes()).images
+        except (OSError, ValueError):
+            return {}  # a lost or damaged index costs a search, nothing else
 
     async def forget(self, address: str, platform: str = "") -> None:
         """Ask for an address anew next time; the image stays in storage."""
@@ -99,34 +112,33 @@ class BaseImages:
         if known is not None:
             return known
         try:
-            image, origin = await self.registry.pull(reference, platform, credentials), "registry"
+            pulled = await self.registry.pull(reference, platform, credentials)
         except NoAnswerError as silence:
-            image, origin = await self._stand_in(reference, platform, silence), "stand-in"
-        return await self._remember(key, image, "registry" if origin == "registry" else "stand-in")
+            return await self._remember(key, await self._stand_in(reference, platform, silence), "stand-in")
+        return await self._remember(key, pulled, "registry")
 
     async def _recall(self, key: str) -> BaseImage | None:
         record = self.records().get(key)
         if record is None:
             return None
         try:
-            image_id, config = await config_of(self.runner, self.storage, record["image_id"])
+            image_id, config = await config_of(self.runner, self.storage, record.image_id)
         except CommandError:
             return None  # removed from storage since
-        origin: Origin = "registry" if record["origin"] == "registry" else "stand-in"
-        return BaseImage(image_id, config, record["digest"], origin)
+        return BaseImage(image_id, config, record.digest, record.origin)
 
     async def _remember(self, key: str, image: LoadedImage, origin: Origin) -> BaseImage:
-        await self._write(key, {"image_id": image.image_id, "digest": image.digest, "origin": origin})
+        await self._write(key, Record(image_id=image.image_id, digest=image.digest, origin=origin))
         return BaseImage(image.image_id, image.config, image.digest, origin)
 
-    async def _write(self, key: str, record: dict[str, str] | None) -> None:
+    async def _write(self, key: str, record: Record | None) -> None:
         async with locked(self.folder / "bases.lock"):
             images = self.records()
             images.pop(key, None)
             if record is not None:
                 images[key] = record
             draft = self.folder / f"bases.{os.getpid()}.draft"
-            draft.write_text(json.dumps({"version": 1, "images": images}, indent=1, sort_keys=True))
+            draft.write_text(Index(images=dict(sorted(images.items()))).model_dump_json(indent=1))
             draft.replace(self.folder / "bases.json")
 
     async def _stand_in(self, reference: Reference, platform: str, silence: NoAnswerError) -> LoadedImage:

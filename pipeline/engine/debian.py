@@ -62,7 +62,7 @@ async def make_root(runner: Runner, stand_in: StandIn, cache: Path, progress: Pr
         await _bootstrap(runner, stand_in, mmdebstrap_command(stand_in, target, packages), progress)
         return await asyncio.to_thread(_described, stand_in, target)
     except BaseException:
-        target.unlink(missing_ok=True)  # noqa: ASYNC240 - one file
+        target.unlink(missing_ok=True)
         raise
 
 
@@ -147,8 +147,8 @@ def _described(stand_in: StandIn, target: Path) -> RootTar:
     listing = "".join(f"{name}={version}\n" for name, version in sorted(versions.items()))
     labels = {
         LABEL: "stand-in",
-        f"{LABEL}.suite": stand_in.suite,
         f"{LABEL}.packages": f"sha256:{hashlib.sha256(listing.encode()).hexdigest()}",
+        f"{LABEL}.suite": stand_in.suite,
     }
     machine = platform.machine()
     architecture = MACHINES.get(machine, machine)

@@ -45,8 +45,9 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
     made = Storage(home / "root", home / "run")
     yield made
     buildah(made, "rm", "--all")
-    mounted = made.root / "overlay"
-    subprocess.run(["umount", str(mounted)], check=False, capture_output=True)
+    # the overlay driver mounts its folder on itself; while mounted, the folder cannot be removed
+    subprocess.run(["umount", str(made.root / "overlay")], check=False, capture_output=True)
+    shutil.rmtree(home)
 
 
 @pytest.fixture(scope="module")
