@@ -44,7 +44,7 @@ class Changes:
 
 
 def changes(before: Path, after: Path) -> Changes:
-    """List what was added, modified and removed. Times and owners do not count."""
+    """List what was added, modified, removed; times and owners do not count."""
     old = {entry.path: entry for entry in select(before, Filter())}
     new = {entry.path: entry for entry in select(after, Filter())}
     kept = [path for path in new if path in old and old[path].is_directory == new[path].is_directory]

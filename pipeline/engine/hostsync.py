@@ -140,7 +140,7 @@ class _Upload:
         return f"{self.root}/{self.alias or entry.path}"
 
     def contents(self, remembered: HashIndex) -> tuple[dict[str, str], int]:
-        """Give each file's sha256 and each link's target; how many files were read."""
+        """Give each file's sha256, each link's target; how many were read."""
         known = {entry.path: remembered.known(entry.path, entry.stat) for entry in self.files}
         unsure = [entry for entry in self.files if known[entry.path] is None]
         with ThreadPoolExecutor(HASH_THREADS) as pool:
@@ -206,7 +206,7 @@ class _Upload:
 
 
 def _pour(source: io.FileIO, dest: str) -> str:
-    """Copy the rest of a file into a new one; give the sha256 of what was copied."""
+    """Copy a file's rest into a new one; give the sha256 of the copy."""
     digest = hashlib.sha256()
     with io.FileIO(dest, "x") as copy:
         while block := source.read(_CHUNK_BYTES):

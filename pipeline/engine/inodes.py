@@ -84,7 +84,7 @@ def clear(dest: str) -> None:
 
 
 def link(source: str, dest: str) -> bool:
-    """Hard-link, replacing what is at `dest`; False where links cannot be made.
+    """Hard-link, replacing what is at `dest`; False where it cannot be done.
 
     Raises:
         OSError: what the system refuses for another reason.
@@ -146,7 +146,7 @@ def _pump(reading: int, writing: int) -> None:
 
 
 def _copy_xattrs(source: str, dest: str) -> None:
-    """Copy extended attributes; those the destination cannot hold are left out."""
+    """Copy extended attributes, as far as the destination can hold them."""
     try:
         names = os.listxattr(source, follow_symlinks=False)
     except OSError as problem:

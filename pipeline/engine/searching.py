@@ -137,7 +137,7 @@ def _candidates(root: Path, wanted: Search) -> Iterator[str]:
 
 
 def _glob_rule(glob: str) -> list[re.Pattern[str]]:
-    """Read a glob: a .gitignore pattern (a bare name may be anywhere) with {a,b}."""
+    """Read a glob: a .gitignore pattern that may hold {a,b}."""
     lines = _alternatives(glob.removeprefix("!"))
     found = [rule.regex for line in lines for rule in parse_rule(line) if rule.regex is not None]
     if not found:
@@ -224,7 +224,7 @@ def _spans_lines(wanted: Search) -> bool:
 def _by_lines(
     spans: list[tuple[int, int]], starts: list[int], *, reach: bool
 ) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
-    """Group matches by the lines they touch: first and last line from 0, spans.
+    """Group matches by the lines they touch: first line, last line, spans.
 
     With `reach` matches on neighbouring lines form one group, as ripgrep
     reports them for patterns that may span lines.

@@ -50,7 +50,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def sweep(folder: Path, age_s: float = STALE_S) -> int:
-    """Remove unfinished work in `folder` not touched for `age_s`; say how much.
+    """Remove unfinished work not touched for `age_s`; say how much.
 
     A process killed in the middle leaves such work; a live one is younger.
     """
