@@ -68,6 +68,8 @@ FAMILIES: Final = {
     "camembert": BERT,
     "distilbert": DISTILBERT,
 }
+KEYS: Final = ("hidden_size", "num_hidden_layers", "num_attention_heads")
+DISTILBERT_KEYS: Final = ("dim", "n_layers", "n_heads")
 OFFSET_FAMILIES: Final = frozenset({"roberta", "xlm-roberta", "camembert"})
 """Families that number positions from pad_token_id + 1 and skip padding."""
 
@@ -83,6 +85,7 @@ class Encoder:
     heads: int
     epsilon: float
     activation: str
+    """Fused operator of the activation function; "" when the exporter knows none."""
     pad_id: int
     positions: int
     """Longest text in tokens that the position table allows."""
@@ -112,27 +115,41 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_encoder(directory: Path) -> Encoder:
-    """Describe the encoder of a checkpoint from its config.json.
+    """Describe the encoder of a checkpoint that the exporter can build.
 
     Raises:
         Unsupported: a family, activation or position scheme the exporter lacks.
 
     """
     config = read_json(directory / "config.json")
+    encoder = describe_encoder(config)
+    _require_known(config, encoder)
+    return encoder
+
+
+def describe_encoder(config: dict[str, Any]) -> Encoder:
+    """Describe any encoder from its config.json, as far as it tells.
+
+    Raises:
+        ModelError: a number is missing.
+
+    """
     family = str(config.get("model_type", "missing"))
-    architecture = str((config.get("architectures") or [family])[0])
-    _require_known(config, family, architecture)
-    distil = family == "distilbert"
+    names = DISTILBERT_KEYS if family == "distilbert" else KEYS
+    missing = [key for key in (*names, "max_position_embeddings") if not isinstance(config.get(key), int)]
+    if missing:
+        raise ModelError(f"config.json: {', '.join(missing)} must be set. {ADVICE}")
+    hidden, layers, heads = (int(config[key]) for key in names)
     pad = int(config.get("pad_token_id") or 0)
     rows = int(config["max_position_embeddings"])
     return Encoder(
-        architecture=architecture,
+        architecture=str((config.get("architectures") or [family])[0]),
         family=family,
-        hidden=int(config["dim" if distil else "hidden_size"]),
-        layers=int(config["n_layers" if distil else "num_hidden_layers"]),
-        heads=int(config["n_heads" if distil else "num_attention_heads"]),
+        hidden=hidden,
+        layers=layers,
+        heads=heads,
         epsilon=float(config.get("layer_norm_eps", 1e-12)),
-        activation=ACTIVATIONS[_activation(config)],
+        activation=ACTIVATIONS.get(_activation(config), ""),
         pad_id=pad,
         positions=rows - pad - 1 if family in OFFSET_FAMILIES else rows,
         segments=int(config.get("type_vocab_size", 0)) > 1,
@@ -143,25 +160,21 @@ def _activation(config: dict[str, Any]) -> str:
     return str(config.get("hidden_act", config.get("activation", "gelu")))
 
 
-def _require_known(config: dict[str, Any], family: str, architecture: str) -> None:
-    if family not in FAMILIES:
+def _require_known(config: dict[str, Any], encoder: Encoder) -> None:
+    name = encoder.architecture
+    if encoder.family not in FAMILIES:
+        known = ", ".join(sorted(FAMILIES))
         raise Unsupported(
-            f"unsupported architecture {architecture} (model_type {family!r}), expected one of "
-            f"{', '.join(sorted(FAMILIES))}. {ADVICE}"
+            f"unsupported architecture {name} (model_type {encoder.family!r}), "
+            f"expected one of {known}. {ADVICE}"
         )
-    found = {
-        "hidden_act": _activation(config),
-        "position_embedding_type": config.get("position_embedding_type"),
-    }
-    if found["hidden_act"] not in ACTIVATIONS:
+    if not encoder.activation:
         raise Unsupported(
-            f"{architecture}: hidden_act {found['hidden_act']!r}, known: {sorted(ACTIVATIONS)}. {ADVICE}"
+            f"{name}: hidden_act {_activation(config)!r}, known: {sorted(ACTIVATIONS)}. {ADVICE}"
         )
-    if found["position_embedding_type"] not in (None, "absolute"):
-        raise Unsupported(
-            f"{architecture}: position_embedding_type {found['position_embedding_type']!r}, "
-            f"expected 'absolute'. {ADVICE}"
-        )
+    scheme = config.get("position_embedding_type")
+    if scheme not in (None, "absolute"):
+        raise Unsupported(f"{name}: position_embedding_type {scheme!r}, expected 'absolute'. {ADVICE}")
 
 
 class Weights:

@@ -56,11 +56,11 @@ class EncoderGraph:
         """Attend, add, normalise; widen, activate, narrow, add, normalise."""
         names, here = self.encoder.layout, self.encoder.layout.layer.format(i=i)
         heads = Heads(*self._projections(here), self.encoder.heads, mask)
-        attended = Signal(self.precision.attention(self.g, f"layer{i}.attention", state, heads))
+        attended = Signal(self.precision.attention(self.g, f"layer{i}.attention", state, heads), "alike")
         mixed, bias = self._dense(f"layer{i}.attended", attended, here + names.attended)
         middle = self._add_norm(f"layer{i}.middle", (mixed, state.name, bias), here + names.attention_norm)
         wide, bias = self._dense(f"layer{i}.wide", middle, here + names.widen)
-        active = Signal(self._activate(f"layer{i}.active", wide, bias), gelu=True)
+        active = Signal(self._activate(f"layer{i}.active", wide, bias), "positive")
         narrow, bias = self._dense(f"layer{i}.narrow", active, here + names.narrow)
         return self._add_norm(f"layer{i}.state", (narrow, middle.name, bias), here + names.output_norm)
 

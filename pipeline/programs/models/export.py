@@ -4,6 +4,7 @@
 """
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -14,63 +15,113 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from models.calibrate import measure_reaches
-from models.checkpoint import Encoder, Weights, read_encoder
+from models.checkpoint import Encoder, Weights, describe_encoder, read_encoder, read_json
 from models.encoder import OUTPUT, build_model, input_names, normalised_signals
 from models.errors import exit_status
-from models.gate import Likeness, compare, read_texts, require
-from models.graph import model_bytes
+from models.gate import Likeness, Subject, compare, read_texts, require
+from models.graph import MODEL_FILE, model_bytes, save_model
+from models.hub_layout import lay_out
 from models.pooling import Pooling, read_pooling
 from models.precisions import FLOATING, Int8, Precision
 from models.publish import file_entry, publish, write_json
-from models.recipes import EXPORTER, RECIPES
+from models.ready import ReadyModel, find_ready
+from models.recipes import EXPORTER, PROVENANCE, RECIPES
 from models.session import Session, tokenise
 from models.tokenizer import prepared_tokenizer, text_length
 
+REPORT = "report.json"
+NO_REFERENCE = "Skipped: no safetensors beside the ready-made model to compare it with"
+
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """Everything read from a fetched model directory."""
+class Job:
+    """One export: from where, to what, into a directory that is published at its end."""
+
+    directory: Path
+    recipe: str
+    stage: Path
+
+    @property
+    def precision(self) -> str:
+        """Return fp32, fp16 or int8."""
+        return self.recipe.removeprefix("onnx-")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What every ONNX export reads beside the weights."""
 
     encoder: Encoder
-    weights: Weights
     pooling: Pooling
     tokenizer: Tokenizer
     length: int
     """Longest text in tokens."""
 
     @classmethod
-    def load(cls, directory: Path) -> "Checkpoint":
-        """Read configuration, weights and tokenizer of a checkpoint."""
-        encoder = read_encoder(directory)
+    def load(cls, directory: Path, encoder: Encoder) -> "Setup":
+        """Read pooling and tokenizer of an encoder."""
         pooling = read_pooling(directory)
         length = text_length(directory, encoder, pooling)
-        tokenizer = prepared_tokenizer(directory, encoder, length)
-        return cls(encoder, Weights.load(directory, encoder.layout), pooling, tokenizer, length)
+        return cls(encoder, pooling, prepared_tokenizer(directory, encoder, length), length)
 
-    def build(self, precision: Precision) -> Any:
-        """Write the model in one precision."""
-        return build_model(self.encoder, self.weights, self.pooling, precision)
+    def reference(self, directory: Path) -> tuple[Weights, Any]:
+        """Return the checkpoint's weights and its float32 model."""
+        weights = Weights.load(directory, self.encoder.layout)
+        return weights, build_model(self.encoder, weights, self.pooling, FLOATING["onnx-fp32"])
 
 
-def export(directory: Path, recipe: str, out: Path) -> None:
-    """Export a model directory; `out` is filled only when the gate passes."""
-    started = time.monotonic()
-    checkpoint = Checkpoint.load(directory)
-    reference = checkpoint.build(FLOATING["onnx-fp32"])
-    precision = _precision(checkpoint, recipe, reference)
-    with tempfile.TemporaryDirectory() as staging:
-        stage = Path(staging)
-        (stage / "model.onnx").write_bytes(model_bytes(checkpoint.build(precision)))
-        checkpoint.tokenizer.save(str(stage / "tokenizer.json"), pretty=False)
+def export(job: Job) -> dict[str, Any]:
+    """Fill the job's stage; return the report.
+
+    Raises:
+        ModelError: the model cannot be exported, or the gate refuses the export.
+
+    """
+    if job.recipe == "hub":
+        lay_out(job.directory, job.stage)
+        return {"gate": 'Skipped: export = "hub" keeps the files as they are'}
+    ready = find_ready(job.directory)
+    return export_ready(job, ready) if ready else export_checkpoint(job)
+
+
+def export_checkpoint(job: Job) -> dict[str, Any]:
+    """Build ONNX from safetensors and hold it against float32."""
+    setup = Setup.load(job.directory, read_encoder(job.directory))
+    weights, reference = setup.reference(job.directory)
+    precision = _precision(setup, job.recipe, reference)
+    size_bytes = save_model(build_model(setup.encoder, weights, setup.pooling, precision), job.stage)
+    subject = Subject(Session(job.stage / MODEL_FILE), OUTPUT, setup.pooling)
+    expected = Subject(Session(model_bytes(reference)), OUTPUT, setup.pooling)
+    likeness = compare(subject, expected, setup.tokenizer)
+    describe(likeness, precision.name, size_bytes)
+    require(likeness, precision.name)
+    _describe_to_runtime(job, setup, {"inputs": input_names(setup.encoder), "outputs": [OUTPUT]})
+    return likeness.report()
+
+
+def export_ready(job: Job, ready: ReadyModel) -> dict[str, Any]:
+    """Take ONNX as it is, held against float32 where safetensors lie beside it."""
+    setup = Setup.load(job.directory, describe_encoder(read_json(job.directory / "config.json")))
+    shutil.copyfile(ready.path, job.stage / MODEL_FILE)
+    for path in ready.weights:
+        (job.stage / path.relative_to(ready.path.parent)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, job.stage / path.relative_to(ready.path.parent))
+    report: dict[str, Any] = {"gate": NO_REFERENCE}
+    if any(job.directory.glob("*.safetensors")):
+        read_encoder(job.directory)
+        reference = setup.reference(job.directory)[1]
+        subject = Subject(Session(ready.path), ready.output, setup.pooling)
         likeness = compare(
-            Session(stage / "model.onnx"), Session(model_bytes(reference)), checkpoint.tokenizer
+            subject, Subject(Session(model_bytes(reference)), OUTPUT, setup.pooling), setup.tokenizer
         )
-        describe(likeness, precision.name, (stage / "model.onnx").stat().st_size)
-        require(likeness, precision.name)
-        write_json(stage / "config.json", _configuration(checkpoint, precision, stage))
-        write_json(stage / "report.json", {"exporter": EXPORTER, "recipe": recipe, **likeness.report()})
-        publish(stage, out)
-    print(f"export: {recipe} in {time.monotonic() - started:.1f} s", file=sys.stderr)
+        describe(likeness, job.precision, ready.path.stat().st_size)
+        require(likeness, job.precision)
+        report = likeness.report()
+    else:
+        print(f"gate: {NO_REFERENCE}")
+    pooled = {} if ready.pooled else {"pooled": False}
+    _describe_to_runtime(job, setup, {"inputs": ready.inputs, "outputs": [ready.output], **pooled})
+    return report
 
 
 def describe(likeness: Likeness, precision: str, size_bytes: int) -> None:
@@ -83,43 +134,59 @@ def describe(likeness: Likeness, precision: str, size_bytes: int) -> None:
     )
 
 
-def _precision(checkpoint: Checkpoint, recipe: str, reference: Any) -> Precision:
+def _precision(setup: Setup, recipe: str, reference: Any) -> Precision:
     if recipe in FLOATING:
         return FLOATING[recipe]
-    texts = tokenise(checkpoint.tokenizer, read_texts("calibration.txt"))
-    return Int8(measure_reaches(reference, normalised_signals(checkpoint.encoder), texts))
+    texts = tokenise(setup.tokenizer, read_texts("calibration.txt"))
+    return Int8(measure_reaches(reference, normalised_signals(setup.encoder), texts))
 
 
-def _configuration(checkpoint: Checkpoint, precision: Precision, stage: Path) -> dict[str, Any]:
-    encoder, pooling = checkpoint.encoder, checkpoint.pooling
-    files = {name: file_entry(stage / name) for name in ("model.onnx", "tokenizer.json")}
-    prompts = {"prompts": pooling.prompts} if pooling.prompts else {}
-    return {
+def _describe_to_runtime(job: Job, setup: Setup, signature: dict[str, Any]) -> None:
+    """Write tokenizer.json and config.json beside the model."""
+    setup.tokenizer.save(str(job.stage / "tokenizer.json"), pretty=False)
+    files = sorted(path for path in job.stage.rglob("*") if path.is_file())
+    prompts = {"prompts": setup.pooling.prompts} if setup.pooling.prompts else {}
+    configuration = {
         "version": 1,
         "task": "embedding",
-        "architecture": encoder.architecture,
-        "hidden_size": encoder.hidden,
-        "max_length": checkpoint.length,
-        "pooling": pooling.mode,
-        "normalize": pooling.normalize,
-        "precision": precision.name,
-        "inputs": input_names(encoder),
-        "outputs": [OUTPUT],
-        "files": files,
+        "architecture": setup.encoder.architecture,
+        "hidden_size": setup.encoder.hidden,
+        "max_length": setup.length,
+        "pooling": setup.pooling.mode,
+        "normalize": setup.pooling.normalize,
+        "precision": job.precision,
+        **signature,
         **prompts,
+        "files": {str(path.relative_to(job.stage)): file_entry(path) for path in files},
     }
+    write_json(job.stage / "config.json", configuration)
+
+
+def run(directory: Path, recipe: str, out: Path, report_path: Path) -> None:
+    """Export into a temporary place, then publish; `out` stays empty on failure."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as staging:
+        job = Job(directory, recipe, Path(staging))
+        report = {"exporter": EXPORTER, "recipe": recipe, **export(job)}
+        if (directory / PROVENANCE).exists():
+            shutil.copyfile(directory / PROVENANCE, job.stage / PROVENANCE)
+        publish(job.stage, out)
+        write_json(report_path, report)
+    print(f"export: {recipe} in {time.monotonic() - started:.1f} s", file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, export, and return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="models.export", description=__doc__.splitlines()[0] if __doc__ else None
-    )
+    parser = argparse.ArgumentParser(prog="models.export")
     parser.add_argument("--model-dir", type=Path, required=True)
     parser.add_argument("--recipe", choices=RECIPES, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--report", type=Path, help=f"file for the gate's numbers; OUT/{REPORT} when left out"
+    )
     options = parser.parse_args(arguments)
-    return exit_status(lambda: export(options.model_dir, options.recipe, options.out))
+    report = options.report or options.out / REPORT
+    return exit_status(lambda: run(options.model_dir, options.recipe, options.out, report))
 
 
 if __name__ == "__main__":

@@ -21,12 +21,12 @@ from models.licences import require_licence
 from models.lockfile import LockedModel, load_lock
 from models.progress import Meter
 from models.publish import publish, write_json
+from models.recipes import PROVENANCE
 from models.sources.folder import WeightsFolder
 from models.sources.interface import Desk, HubAccess, Source, Wanted
 from models.sources.parse import parse_source
 
 PUBLIC_HUB: Final = "https://huggingface.co"
-PROVENANCE: Final = "provenance.json"
 PATIENCE: Final = Patience()
 
 

@@ -1,6 +1,7 @@
 """Accept an export only when it stays close to its float32 reference."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -8,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 from tokenizers import Tokenizer
 
-from models.encoder import OUTPUT
 from models.errors import GateFailed
-from models.session import Session, tokenise, tokenise_batch
+from models.pooling import Pooling
+from models.session import Session, Tokens, tokenise, tokenise_batch
 
 DATA: Final = Path(__file__).parent / "data"
 DEPTH: Final = 10  # nDCG@10
@@ -59,14 +60,38 @@ class Likeness:
         return {**rounded, "ndcg_loss": round(self.ndcg_loss, 6)}
 
 
-def compare(export: Session, reference: Session, tokenizer: Tokenizer) -> Likeness:
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model under comparison, with what to read from it."""
+
+    session: Session
+    output: str
+    pooling: Pooling
+
+    def embed(self, batches: Sequence[Tokens]) -> Any:
+        """Return unit vectors, float64 (n, width), pooled here when the model gives one per token."""
+        return unit(np.concatenate([self._pooled(tokens) for tokens in batches]))
+
+    def _pooled(self, tokens: Tokens) -> Any:
+        (found,) = self.session.run(tokens, [self.output])
+        if found.ndim == 2:  # noqa: PLR2004 - one vector per text already
+            return found
+        kept = tokens.attention_mask[:, :, None].astype(bool)
+        if self.pooling.mode == "cls":
+            return found[:, 0]
+        if self.pooling.mode == "max":
+            return np.where(kept, found, -np.inf).max(axis=1)
+        return (found * kept).sum(axis=1) / kept.sum(axis=1)
+
+
+def compare(export: Subject, reference: Subject, tokenizer: Tokenizer) -> Likeness:
     """Embed the corpus and the retrieval set with both and compare."""
     texts = read_texts("corpus.txt")
     alone = tokenise(tokenizer, texts)
-    expected = unit(reference.vectors(alone, OUTPUT))
-    cosines = (unit(export.vectors(alone, OUTPUT)) * expected).sum(axis=1)
+    expected = reference.embed(alone)
+    cosines = (export.embed(alone) * expected).sum(axis=1)
     batches = [tokenise_batch(tokenizer, texts[i : i + BATCH]) for i in range(0, len(texts), BATCH)]
-    batched = (unit(export.vectors(batches, OUTPUT)) * expected).sum(axis=1)
+    batched = (export.embed(batches) * expected).sum(axis=1)
     return Likeness(
         texts=len(texts),
         cosine_mean=float(cosines.mean()),
@@ -99,15 +124,15 @@ def require(likeness: Likeness, precision: str) -> None:
         )
 
 
-def ranking_quality(session: Session, tokenizer: Tokenizer) -> float:
+def ranking_quality(subject: Subject, tokenizer: Tokenizer) -> float:
     """Return the mean nDCG@10 over the retrieval set, 0 to 1.
 
     The best passage of a query has gain 3, others of its topic gain 1.
     """
     data = json.loads((DATA / "retrieval.json").read_text(encoding="utf-8"))
     documents, queries = data["documents"], data["queries"]
-    passages = unit(session.vectors(tokenise(tokenizer, [d["text"] for d in documents]), OUTPUT))
-    questions = unit(session.vectors(tokenise(tokenizer, [q["text"] for q in queries]), OUTPUT))
+    passages = subject.embed(tokenise(tokenizer, [d["text"] for d in documents]))
+    questions = subject.embed(tokenise(tokenizer, [q["text"] for q in queries]))
     topics = np.array([d["topic"] for d in documents])
     scores = []
     for query, row in zip(queries, questions @ passages.T, strict=True):

@@ -5,7 +5,7 @@ become.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 
@@ -21,8 +21,8 @@ class Signal:
 
     name: str
     """Tensor name, float (n, t, width)."""
-    gelu: bool = False
-    """True after an activation function: bounded below, with rows of very different height."""
+    rows: Literal["alike", "signed", "positive"] = "signed"
+    """Alike: of one height. Signed: of their own height, both ways. Positive: so, and never below -0.17."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,9 @@ class Floating:
 class Int8:
     """Keep weights as int8 per channel and quantise activations at run time.
 
-    One range for a whole activation tensor loses short texts: cosine 0.961 at worst for MiniLM.
-    So channels are levelled before the layers that follow a normalisation, and rows before the one
-    that follows GELU.
+    One range for a whole activation tensor loses short texts, and more so in a batch: cosine 0.961 at
+    worst for MiniLM. So channels are levelled where an activation comes out of a normalisation, and rows
+    in the feed-forward part: 0.993 alone, 0.989 in batches, for 2 % of the time.
     """
 
     reaches: dict[str, Any] = field(default_factory=dict)
@@ -124,11 +124,9 @@ class Int8:
         source, weight = self._level_channels(g, name, signal, weight)
         quantized = quantize_columns(weight)
         tensors = [g.tensor(f"{name}.weight", quantized.values), g.tensor(f"{name}.scale", quantized.scales)]
-        if not signal.gelu:
+        if signal.rows == "alike":
             return g.add("DynamicQuantizeMatMul", [source, *tensors], name)
-        peak = g.add("ReduceMax", [source, g.axes(-1)], f"{name}.peak", keepdims=1)
-        floor = g.tensor("row_floor", np.array(ROW_FLOOR, self.dtype))
-        height = g.add("Max", [peak, floor], f"{name}.height")
+        height = self._row_height(g, name, source, signal.rows == "positive")
         level = g.add("Div", [source, height], f"{name}.level")
         product = g.add("DynamicQuantizeMatMul", [level, *tensors], f"{name}.product")
         return g.add("Mul", [product, height], name)
@@ -154,6 +152,12 @@ class Int8:
     def _restore(self, g: GraphWriter, name: str, rows: str, scales: str) -> str:
         floats = g.add("Cast", [rows], f"{name}.floats", to=FLOAT_TYPES[self.dtype])
         return g.add("Mul", [floats, scales], name)
+
+    def _row_height(self, g: GraphWriter, name: str, source: str, positive: bool) -> str:
+        rows = source if positive else g.add("Abs", [source], f"{name}.magnitude")
+        peak = g.add("ReduceMax", [rows, g.axes(-1)], f"{name}.peak", keepdims=1)
+        floor = g.tensor("row_floor", np.array(ROW_FLOOR, self.dtype))
+        return g.add("Max", [peak, floor], f"{name}.height")
 
     def _level_channels(self, g: GraphWriter, name: str, signal: Signal, weight: Any) -> tuple[str, Any]:
         reach = self.reaches.get(signal.name)

@@ -52,7 +52,3 @@ class Session:
         feed = {name: getattr(tokens, name) for name in self._inputs}
         found: list[Any] = self._session.run(list(outputs), feed)
         return found
-
-    def vectors(self, batches: Sequence[Tokens], output: str) -> Any:
-        """Return one row per text, float32 (n, width)."""
-        return np.concatenate([self.run(tokens, [output])[0] for tokens in batches])
