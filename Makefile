@@ -1,31 +1,60 @@
 # The verbs of this repository; CI uses the same ones. `make` alone lists them.
-SHELL := /bin/bash
+SHELL := /bin/bash -o pipefail
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OUT := out
+VARIANT ?= cpu
+# The service's locks and the programs' locks are made for the Python of the images.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
 
 help:  ## list the verbs
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
-env: $(VENV)/.ready  ## install Python packages into .venv (hash-checked)
+build: env system  ## make the image of VARIANT (cpu) and show what was made
+	@mkdir -p $(OUT)
+	@$(BIN)/wheelhouse run $(BIN)/python -m pipeline.making $(VARIANT) $(OUT)
+
+test: env system  ## every test, the engine's and the image's too
+	@$(BIN)/pytest -q
+
+check: env  ## lint, types, unit tests: seconds
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q -m "not engine and not slow"
+
+fix: env  ## mend what the linter can mend
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+lock: env  ## refresh the hash-pinned requirement files
+	@$(COMPILE) --python-version 3.11 --extra engine --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	@for variant in cpu gpu api; do \
+	  (cd app && ../$(COMPILE) --python-version 3.13 --extra $$variant pyproject.toml -o requirements/$$variant.txt) || exit 1; done
+
+doctor: env  ## what this machine has for the embedded engine
+	@$(BIN)/wheelhouse doctor
+
+clean:  ## remove what the verbs above made here
+	@rm -rf $(OUT) $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+
+# --- what the verbs need ------------------------------------------------------------
+
+env: $(VENV)/.ready
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh .ci/packages python3-venv
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-lock-dev:  ## refresh requirements/dev.txt from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
-	  --extra engine --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
+system:
+	@sh .ci/packages buildah skopeo runc mmdebstrap tini iproute2 git docker-registry
 
-check: env  ## lint, types, unit tests
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/pytest -q -m "not engine and not slow"
-
-.PHONY: help env lock-dev check
+.PHONY: help build test check fix lock doctor clean env system

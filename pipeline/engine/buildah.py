@@ -1,8 +1,10 @@
 """Start buildah: working containers, runs and commits; the only file that does."""
 
+import asyncio
 import contextlib
 import json
 import os
+import signal
 import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -15,6 +17,10 @@ from pipeline.engine.runner import Completed, Runner, Sink, checked
 
 RUN_NOISE: Final = b"Error: while running runtime: exit status "
 """What buildah itself adds to stderr when the process it ran exits with non-zero."""
+
+
+STOP_LIMIT_S: Final = 1.5
+"""How long buildah may take to clean up after its container was ended."""
 
 
 @dataclass(slots=True)
@@ -105,12 +111,19 @@ class Buildah:
             network,
             "--no-hosts",
         ]
-        completed = await self.runner.run(
-            [*self.command, *words, "--", working.name, "/bin/true"],
-            input=stdin or None,
-            env=self._environment({"WHEELHOUSE_SPEC": str(spec)}),
-            sink=sink,
+        running = asyncio.ensure_future(
+            self.runner.run(
+                [*self.command, *words, "--", working.name, "/bin/true"],
+                input=stdin or None,
+                env=self._environment({"WHEELHOUSE_SPEC": str(spec)}),
+                sink=sink,
+            )
         )
+        try:
+            completed = await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await _stop(running, spec)
+            raise
         return Completed(completed.returncode, completed.stdout, without_noise(completed.stderr))
 
     async def tag(self, image: str, name: str) -> None:
@@ -170,6 +183,21 @@ class Buildah:
             name = container["containername"]
             if name.rpartition("-")[0] in sessions:
                 await self.remove(Working(name, Path()))
+
+
+async def _stop(running: "asyncio.Future[Completed]", spec: Path) -> None:
+    """End a container at once; buildah then ends by itself and unmounts."""
+    signal_container(spec, signal.SIGKILL)
+    await asyncio.wait({running}, timeout=STOP_LIMIT_S)
+    running.cancel()
+    await asyncio.wait({running})
+
+
+def signal_container(spec: Path, number: signal.Signals) -> None:
+    """Send a signal to process 1 of the container that a specification describes, if it runs."""
+    with contextlib.suppress(OSError, ValueError):
+        place = Path(f"{spec}.pid-file").read_text()
+        os.kill(int(Path(place).read_text()), number)
 
 
 def without_noise(stderr: bytes) -> bytes:

@@ -38,7 +38,7 @@ class Overlay:
 
     def own(self, owner: tuple[int, int]) -> None:
         """Give everything to an owner: each file is copied up."""
-        copy_tree(self.lower, self.upper, "/", Copying(owner=owner))
+        copy_tree(self.lower, self.upper, "/", Copying(owner=owner, link=False))
         os.chown(self.upper, *owner)
 
     def changed(self) -> bool:

@@ -7,11 +7,10 @@ import secrets
 import signal
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.engine import execs
-from pipeline.engine.buildah import without_noise
+from pipeline.engine.buildah import signal_container, without_noise
 from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.graph import digest_of
 from pipeline.engine.runner import Completed, Runner, checked
@@ -212,10 +211,10 @@ class Services:
         process = running.process
         if process is None or running.laid is None or process.done():
             return
-        _signal(running.laid, signal.SIGKILL if kill else signal.SIGTERM)
+        signal_container(running.laid.spec, signal.SIGKILL if kill else signal.SIGTERM)
         await asyncio.wait({process}, timeout=STOP_LIMIT_S)
         if not process.done():
-            _signal(running.laid, signal.SIGKILL)
+            signal_container(running.laid.spec, signal.SIGKILL)
             await asyncio.wait({process}, timeout=STOP_LIMIT_S)
         if not process.done():
             process.cancel()
@@ -243,21 +242,6 @@ def command(state: ServiceState) -> tuple[str, ...]:
     """Return what the service runs: its arguments, else the container's default ones."""
     assert state.container is not None  # noqa: S101
     return state.args or state.container.config.cmd or ()
-
-
-def pid_of(laid: execs.Laid) -> int | None:
-    """Return the host's process id of a container's process 1, when it runs."""
-    with contextlib.suppress(OSError, ValueError):
-        place = Path(f"{laid.spec}.pid-file").read_text()
-        return int(Path(place).read_text())
-    return None
-
-
-def _signal(laid: execs.Laid, number: signal.Signals) -> None:
-    pid = pid_of(laid)
-    if pid is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 def _ended(future: "asyncio.Future[Running]") -> bool:

@@ -320,10 +320,10 @@ async def with_changes(engine: Engine, op: Op) -> DirectoryState:
     found = await changes_of(engine, changeset)
     after = await engine.path_of(changeset.after)
     key = [changeset.before.key, changeset.after.key]
-    return await edit(engine, op, key, lambda root: apply_changes(found, after, root))
+    return await edit(engine, op, key, lambda root: apply_changes(found, after, root, Copying()))
 
 
-def apply_changes(found: Changes, after: Path, root: Path) -> None:
+def apply_changes(found: Changes, after: Path, root: Path, copying: Copying) -> None:
     """Remove what is gone and copy what is new or changed."""
     for path in found.removed:
         remove(root, path, allow_wildcard=False)
@@ -331,7 +331,7 @@ def apply_changes(found: Changes, after: Path, root: Path) -> None:
         if path.endswith("/"):
             make_directory(root, path)
         else:
-            copy_file(after / path, root, path)
+            copy_file(after / path, root, path, copying)
 
 
 async def changes_of(engine: Engine, state: ChangesetState) -> Changes:

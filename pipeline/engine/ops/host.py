@@ -130,7 +130,7 @@ async def export_changeset(engine: Engine, op: Op) -> str:
     found = await changes_of(engine, state)
     after = await engine.path_of(state.after)
     target.mkdir(parents=True, exist_ok=True)
-    await asyncio.to_thread(apply_changes, found, after, target)
+    await asyncio.to_thread(apply_changes, found, after, target, _exported())
     return str(target)
 
 
