@@ -2,7 +2,7 @@
 
 import json
 import os
-import random
+import secrets
 import signal
 import subprocess
 import time
@@ -58,7 +58,7 @@ def running(mark: str) -> bool:
 @pytest.fixture
 def seconds() -> Iterator[str]:
     """Give a length of sleep that no other process has; no process with it may remain."""
-    mark = f"{random.randint(1000, 9999)}.{random.randint(1000, 9999)}"
+    mark = f"{secrets.randbelow(9000) + 1000}.{secrets.randbelow(9000)}"
     yield mark
     subprocess.run(["pkill", "-f", f"sleep {mark}"], check=False)
 
