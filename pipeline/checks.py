@@ -1,8 +1,10 @@
 """Stage 6 of 8: an image in, its test reports out, or one error that lists every failure."""
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Final
 
+import anyio
 import dagger
 from dagger import dag
 
@@ -50,9 +52,16 @@ async def test_reports(builder: Builder, subject: Subject) -> dagger.Directory:
         ChecksFailedError: a check failed; carries the output of every failed run.
 
     """
-    outcomes = [await _http(builder, subject)]
-    if subject.config.service.tests and subject.wheels:
-        outcomes.append(await _own_tests(builder, subject, subject.wheels))
+    outcomes: list[Outcome] = []
+
+    async def run(check: Coroutine[None, None, Outcome]) -> None:
+        outcomes.append(await check)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run, _http(builder, subject))
+        if subject.config.service.tests and subject.wheels:
+            group.start_soon(run, _own_tests(builder, subject, subject.wheels))
+    outcomes.sort(key=lambda outcome: outcome.name)
     failed = [f"{outcome.name} (exit code {outcome.exit_code}):\n{outcome.output}" for outcome in outcomes]
     failed = [text for text, outcome in zip(failed, outcomes, strict=True) if outcome.exit_code]
     if failed:

@@ -57,17 +57,7 @@ class Kitchen:
             container = container.with_env_variable("HF_ENDPOINT", self.hub.endpoint)
         if self.hub.token:
             container = container.with_secret_variable("HF_TOKEN", self.hub.token)
-        fetch = [
-            "python3",
-            "-m",
-            "models.fetch",
-            "--lock",
-            "/in/models.lock",
-            "--model",
-            name,
-            "--out",
-            "/out",
-        ]
+        fetch = ["python3", "-m", "models.fetch", "--lock", "/in/models.lock", "--model", name]
         if any(place.startswith("dir://") for place in (model.source, *model.mirrors)):
             container = container.with_mounted_directory("/service", self.source)
             fetch += ["--service", "/service"]

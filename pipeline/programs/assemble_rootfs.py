@@ -152,7 +152,9 @@ def compile_stdlib(root: Path, *, sources: bool) -> None:
 
 def write_beyond(selection: Selection, below: Path, root: Path) -> None:
     """Write the part of the selection that the root below lacks; nothing when that is nothing."""
-    copy_files({path for path in selection.paths if not os.path.lexists(f"{below}{path}")}, root)
+    stdlib = Path(sysconfig.get_path("stdlib"))  # below has it, as bytecode
+    lacking = {path for path in selection.paths if not os.path.lexists(f"{below}{path}")}
+    copy_files({path for path in lacking if not path.is_relative_to(stdlib)}, root)
     records = below / "var/lib/dpkg/status.d"
     names = {name for name in selection.names if not (records / name).exists()}
     if names:

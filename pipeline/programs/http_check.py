@@ -85,13 +85,19 @@ def _bad_request(base: str) -> str:
 
 def _embeddings(base: str, items: list[dict[str, Any]]) -> str:
     texts = [item["text"] for item in items]
-    status, body = _request(f"{base}/v1/embeddings", {"input": texts, "model": "any"})
+    status, body = _request(f"{base}/v1/embeddings", {"input": texts, "model": _model(base)})
     if status != HTTPStatus.OK:
         return f"answered {status}: {body[:300]!r}"
     rows = [row["embedding"] for row in json.loads(body)["data"]]
     if len(rows) != len(items):
         return f"{len(rows)} embeddings for {len(items)} texts"
     return "; ".join(filter(None, (_difference(item, row) for item, row in zip(items, rows, strict=True))))
+
+
+def _model(base: str) -> str:
+    """Return the name of the first model that the service lists, or a name for those that list none."""
+    status, body = _request(f"{base}/v1/models")
+    return str(json.loads(body)["data"][0]["id"]) if status == HTTPStatus.OK else "any"
 
 
 def _difference(item: dict[str, Any], row: list[float]) -> str:
