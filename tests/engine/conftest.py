@@ -52,17 +52,22 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
 
 @pytest.fixture(scope="module")
 def make_image(storage: Storage) -> Callable[..., str]:
-    """Return a function that commits an image with one layer per argument."""
+    """Return a function that commits an image with one layer per argument, each once."""
+    made: dict[str, str] = {}
 
     def make(*layers: Files) -> str:
         image = "scratch"
-        for files in layers:
+        for depth, files in enumerate(layers):
+            key = repr(layers[: depth + 1])
+            if key in made:
+                image = made[key]
+                continue
             working = buildah(storage, "from", image)
             root = Path(buildah(storage, "mount", working))
             for name, content in files.items():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 (root / name).write_bytes(content)
-            image = buildah(storage, "commit", "--quiet", "--rm", "--timestamp", "0", working)
+            image = made[key] = buildah(storage, "commit", "--quiet", "--rm", "--timestamp", "0", working)
         return image
 
     return make

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -15,16 +16,24 @@ BIG = bytes(range(256)) * (PIECE_BYTES // 256) + b"and a second piece"
 
 
 class CountingRunner(ProcessRunner):
-    """Run real processes and remember the programs."""
+    """Run real processes and remember the programs, and how much skopeo exported."""
+
+    programs: list[str]
+    exported: list[list[int]]
 
     def __init__(self) -> None:
         super().__init__()
-        self.__dict__["programs"] = []
+        object.__setattr__(self, "programs", [])
+        object.__setattr__(self, "exported", [])
 
     async def run(self, argv: Sequence[str], **options) -> Completed:
-        """Remember and run."""
-        self.__dict__["programs"].append(argv[0])
-        return await super().run(argv, **options)
+        """Run and remember."""
+        self.programs.append(argv[0])
+        done = await super().run(argv, **options)
+        if argv[0] == "skopeo":
+            blobs = Path(argv[argv.index("--dest-shared-blob-dir") + 1], "sha256")
+            self.exported.append(sorted(path.stat().st_size for path in blobs.iterdir()))
+        return done
 
 
 def sha256(content: bytes) -> str:
@@ -85,20 +94,21 @@ async def test_an_unchanged_image_is_not_exported_again(storage, make_image, tmp
     await cache.layers(image, Compression.GZIP)
     await cache.layers(image, Compression.GZIP)
 
-    assert runner.__dict__["programs"] == ["buildah", "skopeo", "buildah"]
+    assert runner.programs == ["buildah", "skopeo", "buildah"]
 
 
-async def test_an_edit_compresses_only_the_new_layer(storage, make_image, tmp_path):
-    """Layers that are in the cache stay the same files."""
-    base = {"big": BIG}
-    cache = LayerCache(tmp_path, ProcessRunner(), storage)
+async def test_an_edit_exports_and_compresses_only_the_new_layer(storage, make_image, tmp_path):
+    """Layers that are in the cache stay the same files and are not read from storage."""
+    base, runner = {"big": BIG}, CountingRunner()
+    cache = LayerCache(tmp_path, runner, storage)
     (before,) = await cache.layers(make_image(base), Compression.GZIP)
     inode = before.path.stat().st_ino
     after = await cache.layers(make_image(base, {"app": b"edited"}), Compression.GZIP)
 
     assert (after[0].diff_id, after[0].path.stat().st_ino) == (before.diff_id, inode)
-    assert after[1].raw_bytes < 10_000
     assert len(list((tmp_path / "sha256").iterdir())) == 2
+    assert max(runner.exported[0]) > len(BIG)
+    assert max(runner.exported[1]) < 10_000
 
 
 @pytest.mark.parametrize("damage", ["truncate", "remove", "record"])

@@ -68,7 +68,8 @@ async def test_cancelling_ends_the_whole_group(tmp_path):
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await task
+        async with asyncio.timeout(5):
+            await task
 
     assert not any(alive(int(pid)) for pid in pids.read_text().split())
 
