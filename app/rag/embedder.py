@@ -1,26 +1,27 @@
 """Embedder: texts in, float32 (n, dimensions) of L2 norm 1 out."""
 
-import json
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, Final, Literal, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import anyio
 import anyio.to_thread
 
 from rag.cpus import granted_cpus
 from rag.errors import InputError, ModelError
+from rag.modelcard import ModelCard
 from rag.settings import Settings
 from rag.vectors import Embeddings, Vector
 
 TextOrIds = str | list[int]
 
-GROUP: Final = 8
-"""Inputs of one inference."""
+POOLINGS: Final = ("mean", "cls")
+"""What can be done with token vectors where the model does not pool by itself."""
+
+TOKEN_VECTORS: Final = 3
+"""Axes of an output that is not pooled: text, token, number."""
 
 
 class Embedder(Protocol):
@@ -28,8 +29,6 @@ class Embedder(Protocol):
 
     name: str
     device: str
-    dimensions: int | None
-    """Length of a row; None while only the upstream knows."""
 
     async def warm_up(self) -> None:
         """Do what must be done once before the first request."""
@@ -38,58 +37,27 @@ class Embedder(Protocol):
         """Embed texts or token ids, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """Say how a model folder is to be read."""
-
-    max_tokens: int
-    """Longest input in tokens, special tokens included; what is beyond is cut off."""
-    pooling: Literal["mean", "cls"]
-    """How the rows of the last layer become one."""
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read config.json and, where present, the sentence-transformers files.
-
-        Raises:
-            ModelError: a file is not JSON, or asks for a pooling that is not implemented.
-
-        """
-        config = _read_json(folder / "config.json")
-        sentence = _read_json(folder / "sentence_bert_config.json")
-        limits = (
-            config.get("max_length"),
-            sentence.get("max_seq_length"),
-            config.get("max_position_embeddings"),
-        )
-        pooling = config.get("pooling", "mean")
-        if pooling not in ("mean", "cls"):
-            raise ModelError(f"{folder}/config.json: found pooling {pooling!r}, expected 'mean' or 'cls'.")
-        return cls(max_tokens=int(next((limit for limit in limits if limit), 512)), pooling=pooling)
-
-
 class LocalEmbedder:
     """Run an ONNX model in worker threads, a bounded number at a time."""
 
-    def __init__(self, settings: Settings, session: Any, tokenizer: Any) -> None:
+    def __init__(self, settings: Settings, card: ModelCard, session: Any, tokenizer: Any) -> None:
         self.name = settings.model_name
-        self.card = ModelCard.load(settings.model_dir)
+        self.card = card
         self.device = "cuda" if "CUDAExecutionProvider" in session.get_providers() else "cpu"
-        self.dimensions: int | None = int(session.get_outputs()[0].shape[-1])
         self._session = session
         self._wanted = {item.name for item in session.get_inputs()}
         self._tokenizer = tokenizer
         self._slots = anyio.CapacityLimiter(settings.inferences)
 
     @classmethod
-    def load(cls, settings: Settings) -> Self:
+    def load(cls, settings: Settings, card: ModelCard) -> Self:
         """Open the model folder; takes 0.1-0.2 s for MiniLM, so call it in a thread.
 
         Raises:
-            ModelError: a file is missing or cannot be read, or DEVICE=cuda without a GPU.
+            ModelError: a file differs from the card or cannot be read, or DEVICE=cuda without a GPU.
 
         """
-        check_model_dir(settings.model_dir)
+        card.verify(settings.model_dir)
         from tokenizers import Tokenizer  # noqa: PLC0415 - only the local variants have it
 
         try:
@@ -97,8 +65,13 @@ class LocalEmbedder:
         except Exception as exc:  # tokenizers raises the bare class
             raise ModelError(f"{settings.model_dir}/tokenizer.json: not a tokenizer: {exc}") from exc
         tokenizer.no_padding()
-        tokenizer.enable_truncation(ModelCard.load(settings.model_dir).max_tokens)
-        return cls(settings, _open_session(settings), tokenizer)
+        tokenizer.enable_truncation(card.max_tokens)
+        session = _open_session(settings)
+        if len(session.get_outputs()[0].shape) == TOKEN_VECTORS and card.pooling not in POOLINGS:
+            raise ModelError(
+                f"{settings.model_dir}: found pooling {card.pooling!r}, expected one of {POOLINGS}."
+            )
+        return cls(settings, card, session, tokenizer)
 
     async def warm_up(self) -> None:
         """Run one inference, so that the first request finds memory and threads ready."""
@@ -118,7 +91,7 @@ class LocalEmbedder:
         rows: list[Vector] = [array("f")] * len(ids)
         # Like lengths together: padding is work thrown away.
         by_length = sorted(range(len(ids)), key=lambda place: len(ids[place]))
-        for group in _groups(by_length, GROUP):
+        for group in _groups(by_length, self.card.group):
             for place, row in zip(group, self._infer([ids[place] for place in group]), strict=True):
                 rows[place] = row
         return Embeddings(rows, sum(map(len, ids)))
@@ -153,18 +126,6 @@ class LocalEmbedder:
         return (array("f", row.tobytes()) for row in pooled)
 
 
-def check_model_dir(folder: Path) -> None:
-    """Stop at once when a file of the model is missing.
-
-    Raises:
-        ModelError: names the file and the setting.
-
-    """
-    for name in ("model.onnx", "tokenizer.json"):
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder / name}: not found. Set MODEL_DIR to the folder that holds it.")
-
-
 def start_loading(settings: Settings) -> Future[Embedder] | None:
     """Load the local model in a thread; None where the upstream embeds.
 
@@ -174,9 +135,9 @@ def start_loading(settings: Settings) -> Future[Embedder] | None:
     """
     if not is_local(settings):
         return None
-    check_model_dir(settings.model_dir)
+    card = ModelCard.load(settings.model_dir)
     pool = ThreadPoolExecutor(1, thread_name_prefix="model")
-    loading: Future[Embedder] = pool.submit(LocalEmbedder.load, settings)
+    loading: Future[Embedder] = pool.submit(LocalEmbedder.load, settings, card)
     pool.shutdown(wait=False)
     return loading
 
@@ -213,7 +174,7 @@ def is_local(settings: Settings) -> bool:
 
 
 def _pooled(states: Any, mask: Any, pooling: str) -> Any:
-    if states.ndim == 2:  # noqa: PLR2004 - the model pools by itself
+    if states.ndim < TOKEN_VECTORS:
         return states
     if pooling == "cls":
         return states[:, 0].copy()
@@ -223,15 +184,3 @@ def _pooled(states: Any, mask: Any, pooling: str) -> Any:
 
 def _groups(places: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     return (places[start : start + size] for start in range(0, len(places), size))
-
-
-def _read_json(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as exc:
-        raise ModelError(f"{path}: not JSON: {exc}") from exc
-    if not isinstance(content, dict):
-        raise ModelError(f"{path}: found {type(content).__name__}, expected an object.")
-    return content

@@ -124,7 +124,6 @@ class UpstreamEmbedder:
 
     def __init__(self, upstream: Upstream, settings: Settings) -> None:
         self.name = settings.upstream_embedding_model
-        self.dimensions: int | None = None
         self._upstream = upstream
 
     async def warm_up(self) -> None:
@@ -137,10 +136,8 @@ class UpstreamEmbedder:
         _ = self._upstream.client
 
     async def embed(self, inputs: Sequence[TextOrIds]) -> Embeddings:
-        """Pass the inputs on; the first answer tells the length of a row."""
-        answer = await self._upstream.embed(inputs)
-        self.dimensions = len(answer.vectors[0])
-        return answer
+        """Pass the inputs on."""
+        return await self._upstream.embed(inputs)
 
 
 def _check_status(response: httpx.Response) -> None:

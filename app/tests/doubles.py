@@ -25,7 +25,6 @@ class WordEmbedder:
 
     name = "words"
     device = "test"
-    dimensions: int | None = DIMENSIONS
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from rag.embedder import LocalEmbedder, ModelCard, start_loading
+from rag.embedder import LocalEmbedder, start_loading
 from rag.errors import InputError, ModelError
+from rag.modelcard import ModelCard
 from rag.settings import Settings
 from rag.vectors import dot, normalised
 
@@ -19,7 +20,7 @@ MIN_COSINE = 0.99
 @pytest.fixture(scope="module")
 def model(model_settings) -> LocalEmbedder:
     """Give the loaded model."""
-    return LocalEmbedder.load(model_settings)
+    return LocalEmbedder.load(model_settings, ModelCard.load(model_settings.model_dir))
 
 
 @pytest.mark.model
@@ -41,6 +42,15 @@ async def test_a_batch_keeps_its_order_and_agrees_too(model):
     ]
     assert min(cosines) >= MIN_COSINE
     assert [dot(row, row) for row in made.vectors] == pytest.approx([1.0] * 18, abs=1e-5)
+
+
+@pytest.mark.model
+async def test_company_does_not_change_a_vector(model):
+    """A text stored among others is found by the same text asked alone."""
+    together = (await model.embed(TEXTS)).vectors
+    alone = [(await model.embed([text])).vectors[0] for text in TEXTS]
+
+    assert min(map(dot, together, alone)) > 1 - 1e-5
 
 
 @pytest.mark.model
@@ -83,7 +93,7 @@ def test_a_damaged_file_is_refused_by_name(model_settings, tmp_path, name):
     (tmp_path / name).write_bytes((model_settings.model_dir / name).read_bytes()[:1000])
 
     with pytest.raises(ModelError, match=name):
-        LocalEmbedder.load(Settings(model_dir=tmp_path))
+        LocalEmbedder.load(Settings(model_dir=tmp_path), ModelCard())
 
 
 @pytest.mark.model
@@ -93,45 +103,9 @@ def test_cuda_without_a_gpu_refuses_to_start(model_settings, model):
         pytest.skip("there is a GPU here")
 
     with pytest.raises(ModelError, match="DEVICE=cuda: found CPUExecutionProvider"):
-        LocalEmbedder.load(model_settings.model_copy(update={"device": "cuda"}))
-
-
-@pytest.mark.parametrize("present", [[], ["model.onnx"], ["tokenizer.json"]])
-def test_a_missing_file_stops_the_start_by_name(tmp_path, present):
-    """The message names the file and the setting."""
-    for name in present:
-        (tmp_path / name).touch()
-
-    with pytest.raises(ModelError, match=r"(model\.onnx|tokenizer\.json): not found\. Set MODEL_DIR"):
-        start_loading(Settings(model_dir=tmp_path, embedder="local"))
+        LocalEmbedder.load(model_settings.model_copy(update={"device": "cuda"}), ModelCard())
 
 
 def test_the_upstream_needs_no_model(tmp_path):
     """EMBEDDER=upstream loads nothing."""
     assert start_loading(Settings(model_dir=tmp_path, embedder="upstream")) is None
-
-
-@pytest.mark.parametrize(
-    ("files", "card"),
-    [
-        ({}, (512, "mean")),
-        ({"config.json": {"max_position_embeddings": 384}}, (384, "mean")),
-        ({"config.json": {}, "sentence_bert_config.json": {"max_seq_length": 256}}, (256, "mean")),
-        ({"config.json": {"max_length": 128, "pooling": "cls"}}, (128, "cls")),
-    ],
-)
-def test_the_model_card_is_read_from_the_folder(tmp_path, files, card):
-    """The tightest statement of length wins over the size of the position table."""
-    for name, content in files.items():
-        (tmp_path / name).write_text(json.dumps(content))
-
-    assert ModelCard.load(tmp_path) == ModelCard(*card)
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"pooling": "max"}'])
-def test_a_wrong_model_card_is_refused_by_name(tmp_path, content):
-    """Unknown pooling never becomes mean pooling."""
-    (tmp_path / "config.json").write_text(content)
-
-    with pytest.raises(ModelError, match=r"config\.json"):
-        ModelCard.load(tmp_path)

@@ -1,11 +1,12 @@
 """README: its table is the settings, its endpoints are the routes."""
 
+from pathlib import Path
+
 import pytest
-from processes import APP
 from rag.main import create_app
 from rag.settings import Settings
 
-README = APP / "README.md"
+README = Path(__file__).parents[1] / "README.md"
 
 pytestmark = pytest.mark.skipif(not README.is_file(), reason="the README is not part of the image")
 
