@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version as installed_version
 from typing import Any, Final
 
 import click
@@ -143,6 +142,8 @@ def prune(settings: Any, keep_storage: str) -> int:
 @cli.command()
 def version() -> int:
     """Print the version."""
+    from importlib.metadata import version as installed_version  # noqa: PLC0415 - 0.03 s
+
     click.echo(f"wheelhouse {installed_version('wheelhouse')}")
     return 0
 

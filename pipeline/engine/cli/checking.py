@@ -159,7 +159,7 @@ async def _run(checks: Sequence[Check], project: Project, choice: Choice, settin
     for one in failed:
         sys.stderr.write(f"\n{one.name}: ")
         assert one.error is not None  # noqa: S101 - filtered above
-        report(one.error, sys.stderr, debug=settings.debug)
+        report(one.error, sys.stderr, debug=settings.debug, scrub=settings.scrub)
     if failed:
         sys.stderr.write(f"\nError: {len(failed)} of {len(outcomes)} checks failed\n")
     return EXIT_FAILED if failed else 0

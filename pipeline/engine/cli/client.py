@@ -6,6 +6,7 @@ called: the checks are the same, later. Should the client stop using beartype, t
 """
 
 import functools
+import gc
 import sys
 from collections.abc import Callable
 from types import FunctionType
@@ -26,10 +27,17 @@ def import_client() -> None:
         return
     original = beartype.beartype
     beartype.beartype = _deferring(original)
+    # Its own command line, which httpx loads when rich and pygments are there: 0.1 s that nothing here uses.
+    modules: dict[str, Any] = sys.modules
+    modules.setdefault("httpx._main", None)
+    gc.disable()
     try:
         import dagger  # noqa: F401, PLC0415 - see above
     finally:
+        gc.enable()
         beartype.beartype = original
+        if modules["httpx._main"] is None:
+            del modules["httpx._main"]
 
 
 def _deferring(beartype: Any) -> Any:
@@ -60,8 +68,9 @@ def _on_first_call(owner: type, method: FunctionType, check: Callable[[Any], Any
     @functools.wraps(method)
     def first(self: Any, *positional: Any, **named: Any) -> Any:
         if vars(owner).get(method.__name__) is first:
-            if method.__annotations__.get("return") in (Self, typing_extensions.Self):
-                method.__annotations__["return"] = owner  # outside its class beartype cannot know it
+            for name, hint in method.__annotations__.items():
+                if hint in (Self, typing_extensions.Self):
+                    method.__annotations__[name] = owner  # outside its class beartype cannot know it
             setattr(owner, method.__name__, check(method))
         return vars(owner)[method.__name__](self, *positional, **named)
 

@@ -131,7 +131,9 @@ def next_function(holder: ObjectType | None, word: str, path: str) -> Function:
     """
     offered = {kebab(f.name): f for f in holder.functions} if holder else {}
     if word not in offered:
-        raise UsageError(f'unknown command "{word}" for "{path}"', path, near_miss(word, offered))
+        cannot_be_called = holder is not None and word in holder.skipped
+        meant = "" if cannot_be_called else near_miss(word, offered)
+        raise UsageError(f'unknown command "{word}" for "{path}"', path, meant)
     return offered[word]
 
 

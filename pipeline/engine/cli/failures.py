@@ -1,7 +1,7 @@
 """Turn what went wrong into an exit code and words, never a traceback."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, TextIO
 
 EXIT_FAILED: Final = 1
@@ -33,22 +33,20 @@ class FunctionError(CommandError):
     """Stop because an own function raised; the cause is the function's exception."""
 
 
-def report(error: BaseException, stderr: TextIO, *, debug: bool = False) -> int:
-    """Print the error as `dagger` prints it and return the exit code."""
-    if debug:
-        stderr.write("".join(traceback.format_exception(error)))
-    stderr.write(f"Error: {describe(error)}\n")
+def report(
+    error: BaseException, stderr: TextIO, *, debug: bool = False, scrub: Callable[[str], str] = str
+) -> int:
+    """Print the error as `dagger` prints it, without secrets, and return the exit code."""
+    text = "".join(traceback.format_exception(error)) if debug else ""
+    text += f"Error: {describe(error)}\n"
     if isinstance(error, UsageError):
-        if error.meant:
-            stderr.write(f"did you mean {error.meant}?\n")
-        if error.path:
-            stderr.write(f"Run '{error.path} --help' for usage.\n")
+        text += f"did you mean {error.meant}?\n" if error.meant else ""
+        text += f"Run '{error.path} --help' for usage.\n" if error.path else ""
     failed = failed_exec(error)
-    if failed is None:
-        return EXIT_FAILED
-    for title in ("stdout", "stderr"):
-        if text := str(getattr(failed, title, "")).rstrip("\n"):
-            stderr.write(f"{title.capitalize()}:\n{text}\n")
+    for title in ("stdout", "stderr") if failed else ():
+        if output := str(getattr(failed, title)).rstrip("\n"):
+            text += f"{title.capitalize()}:\n{output}\n"
+    stderr.write(scrub(text))
     return int(getattr(failed, "exit_code", 0)) or EXIT_FAILED
 
 
@@ -75,7 +73,7 @@ def leaves_text(leaves: list[BaseException]) -> str:
 def failed_exec(error: BaseException) -> BaseException | None:
     """Find the failed process that *is* this error, whoever raised it.
 
-    Both the client's `ExecError` and the engine's `ExecFailed` carry `exit_code`, `stdout` and `stderr`.
+    Both the client's `ExecError` and the engine's `ExecError` carry `exit_code`, `stdout` and `stderr`.
     GraphQL wraps the engine's own; a group counts when it holds nothing else.
     """
     if hasattr(error, "exit_code") and hasattr(error, "stdout"):

@@ -41,6 +41,8 @@ class Settings:
     auto_apply: bool = False
     arguments: tuple[str, ...] = ()
     """The whole command line, for handing it over."""
+    scrub: Callable[[str], str] = str
+    """Replaces secrets by `***`, once a session knows them."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     """The caller's environment, taken before module code could change it."""
     workdir: Path = field(default_factory=Path.cwd)
@@ -108,6 +110,7 @@ async def open_session(settings: Settings, *, plan: bool = False) -> "AsyncItera
         async with Session.open(
             environ=settings.environ, workdir=settings.workdir, progress=progress, plan=plan
         ) as session:
+            settings.scrub = session.engine.secrets.scrub
             os.environ["DAGGER_SESSION_PORT"] = str(session.port)
             os.environ["DAGGER_SESSION_TOKEN"] = session.token
             try:
@@ -136,7 +139,7 @@ def run_until_done(
         err.write("Canceled.\n")
         return EXIT_CANCELED
     except Exception as error:  # noqa: BLE001 - the last place where it can become words
-        return report(error, err, debug=settings.debug)
+        return report(error, err, debug=settings.debug, scrub=settings.scrub)
 
 
 def quiet_stdout() -> contextlib.AbstractContextManager[Any]:

@@ -37,22 +37,31 @@ async def _run(command: Sequence[str], settings: Settings) -> int:
     async with open_session(settings) as opened:
         lent = {"DAGGER_SESSION_PORT": str(opened.port), "DAGGER_SESSION_TOKEN": opened.token}
         environ = {**settings.environ, "OTEL_SDK_DISABLED": "true", **lent}
+        started: asyncio.Future[asyncio.subprocess.Process] = asyncio.get_running_loop().create_future()
+        _forward_signals(started)
         try:
             process = await asyncio.create_subprocess_exec(*command, env=environ, cwd=settings.workdir)
         except (FileNotFoundError, PermissionError) as error:
             raise CommandError(f"{command[0]} cannot be run: {error.strerror}") from error
-        _forward_signals(process)
+        started.set_result(process)
         code = await process.wait()
     return code if code >= 0 else SIGNALLED - code
 
 
-def _forward_signals(process: asyncio.subprocess.Process) -> None:
-    """Pass signals on; Ctrl-C on a terminal has already reached the program."""
+def _forward_signals(started: "asyncio.Future[asyncio.subprocess.Process]") -> None:
+    """Pass signals on, also those that come while the program starts.
+
+    Ctrl-C on a terminal has already reached the program.
+    """
     loop = asyncio.get_running_loop()
 
-    def forward(number: signal.Signals) -> None:
+    def send(number: signal.Signals) -> None:
+        process = started.result()
         if process.returncode is None:
             process.send_signal(number)
+
+    def forward(number: signal.Signals) -> None:
+        started.add_done_callback(lambda _process: send(number))
 
     for number in FORWARDED:
         from_terminal = number in (signal.SIGINT, signal.SIGQUIT) and sys.stdin.isatty()

@@ -1,7 +1,9 @@
 """One function per kind of argument, result and failure."""
 
+import asyncio
 import enum
 import os
+import sys
 from typing import Annotated, Self
 
 import dagger
@@ -160,6 +162,13 @@ class Garden:
     def wither(self) -> str:
         """A Python error."""
         raise ValueError("my value is wrong")
+
+    @function
+    async def wait(self) -> str:
+        """Say so on stderr, then take a minute."""
+        print("waiting", file=sys.stderr, flush=True)
+        await asyncio.sleep(60)
+        return "waited"
 
     @function
     def forgot(self) -> str:

@@ -1,0 +1,284 @@
+"""The program as a user starts it: verbs, exit codes, what stands on stdout."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.engine.cli.app import main
+from pipeline.engine.cli.failures import UsageError
+from pipeline.engine.cli.pruning import parse_size, spell_size
+
+from .conftest import MODULES
+
+PROGRAM = [sys.executable, "-m", "pipeline.engine", "--engine=embedded"]
+Ran = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the module with a function of every kind out of this repository."""
+    folder = tmp_path_factory.mktemp("project") / "garden"
+    shutil.copytree(MODULES / "garden", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Give the environment of a caller with a secret and a store of its own."""
+    store = tmp_path_factory.mktemp("store")
+    return {**os.environ, "WHEELHOUSE_STORE": str(store), "TOKEN": "t0ken", "NO_COLOR": "1"}
+
+
+@pytest.fixture
+def wheelhouse(project: Path, environ: dict[str, str]) -> Callable[..., Ran]:
+    """Give a function that runs the program in the module's folder."""
+
+    def run(*words: str, cwd: Path = project) -> Ran:
+        return subprocess.run(
+            [*PROGRAM, *words], cwd=cwd, env=environ, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def test_a_result_is_all_that_stands_on_stdout(wheelhouse):
+    """What module code prints, and which engine runs, goes to stderr."""
+    ran = wheelhouse("call", "shout")
+
+    assert (ran.returncode, ran.stdout) == (0, "quiet")
+    assert "a note of the module" in ran.stderr
+    assert "engine: embedded" in ran.stderr
+
+
+def test_silence_is_kept(wheelhouse):
+    """With -s a call that goes well leaves stderr empty."""
+    ran = wheelhouse("-s", "call", "greet")
+
+    assert (ran.stdout, ran.stderr) == ("hello world", "")
+
+
+def test_module_code_does_not_see_the_callers_variables(wheelhouse):
+    """A variable of the caller is not in the module's environment."""
+    assert wheelhouse("-s", "call", "sees", "--name=TOKEN").stdout == "false"
+    assert wheelhouse("-s", "call", "sees", "--name=PATH").stdout == "true"
+
+
+def test_the_default_directory_is_read_without_what_it_ignores(wheelhouse):
+    """DefaultPath and Ignore hold through the real engine."""
+    assert wheelhouse("-s", "call", "north").stdout == "north.txt\n"
+
+
+def test_a_directory_argument_is_relative_to_the_working_folder(wheelhouse, project):
+    """A relative path starts where the user stands."""
+    assert wheelhouse("-s", "call", "entries", "--dir=../beds", cwd=project / "garden").stdout == (
+        "debug.log\nnorth.txt\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "first_line"),
+    [
+        (("call", "wither"), 1, "Error: FunctionError: my value is wrong"),
+        (("call", "greet", "--nope"), 1, "Error: unknown flag: --nope"),
+        (("call", "nope"), 1, 'Error: unknown command "nope" for "wheelhouse call"'),
+        (("call", "entries", "--dir=/no/such"), 1, 'Error: failed to get value for argument "dir"'),
+        (("nope",), 1, 'Error: unknown command "nope" for "wheelhouse"'),
+        (("--nope",), 1, "Error: No such option"),
+        (("functions", "nope"), 1, 'Error: unknown command "nope" for "wheelhouse functions"'),
+        (("check", "nope"), 1, "Error: no check matches 'nope'"),
+        (("run", "no-such-program-anywhere"), 1, "Error: no-such-program-anywhere cannot be run"),
+        (("prune", "--keep-storage=much"), 1, 'Error: invalid argument "much"'),
+        (("--progress=loud", "call", "greet"), 1, 'Error: invalid argument "loud" for "--progress"'),
+        (("session", "--workdir=/no/such"), 1, "Error: --workdir /no/such is not a folder"),
+    ],
+)
+def test_a_mistake_is_words_and_exit_code_1(wheelhouse, words, code, first_line):
+    """No mistake of the user shows a traceback."""
+    ran = wheelhouse(*words)
+
+    assert (ran.returncode, ran.stdout) == (code, "")
+    assert first_line in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_debug_shows_the_traceback(wheelhouse):
+    """`--debug`, before or behind the verb, shows where it happened."""
+    assert "ValueError: my value is wrong" in wheelhouse("--debug", "call", "wither").stderr
+    assert "Traceback" in wheelhouse("call", "--debug", "wither").stderr
+
+
+def test_a_call_without_a_function_prints_query(wheelhouse):
+    """The main object itself is called Query."""
+    assert wheelhouse("call").stdout == "Query\n"
+
+
+def test_output_saves_a_result_and_prints_it(wheelhouse, tmp_path):
+    """`-o` writes a scalar to a file and says where."""
+    ran = wheelhouse("-s", "call", "greet", "-o", str(tmp_path / "deep" / "x.txt"))
+
+    assert (ran.stdout, (tmp_path / "deep" / "x.txt").read_text()) == ("hello world", "hello world")
+    assert ran.stderr == f'Saved output to "{tmp_path}/deep/x.txt".\n'
+
+
+def test_an_env_file_sets_defaults(wheelhouse, project, tmp_path):
+    """A .env beside dagger.json is the user's own default."""
+    shutil.copytree(project, tmp_path / "garden")
+    (tmp_path / "garden" / ".env").write_text("GREETING=servus\n")
+
+    assert wheelhouse("-s", "call", "greet", cwd=tmp_path / "garden").stdout == "servus world"
+
+
+def test_an_async_create_is_the_constructor(wheelhouse):
+    """A classmethod `create` makes the main object, awaited when it has to be."""
+    ran = wheelhouse("-s", "call", "--word=hi", "word-back", cwd=MODULES / "plain")
+
+    assert (ran.stdout, ran.returncode) == ("hi", 0)
+
+
+def test_checks_run_and_one_failure_is_exit_code_1(wheelhouse):
+    """The table says how each ended, stderr why."""
+    ran = wheelhouse("-s", "check")
+
+    assert ran.returncode == 1
+    assert [line.split()[:2] for line in ran.stdout.splitlines()[1:]] == [
+        ["garden:rules:dry", "failed"],
+        ["garden:weeded", "passed"],
+    ]
+    assert "FunctionError: the soil is dry" in ran.stderr
+    assert "1 of 2 checks failed" in ran.stderr
+
+
+def test_checks_that_pass_are_exit_code_0(wheelhouse):
+    """A pattern chooses, and only what it chose counts."""
+    assert wheelhouse("-s", "check", "weeded").returncode == 0
+
+
+def test_checks_are_listed_without_running(wheelhouse):
+    """`-l` prints names and descriptions."""
+    ran = wheelhouse("check", "-l")
+
+    assert ran.stdout.splitlines()[1] == "garden:rules:dry   Nothing is watered."
+    assert ran.returncode == 0
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_run_passes_the_exit_code_on(wheelhouse, code):
+    """A program gets a session in its environment, and its exit code is ours."""
+    text = f"import os, sys; print(int(os.environ['DAGGER_SESSION_PORT']) > 0, end=''); sys.exit({code})"
+    ran = wheelhouse("-s", "run", sys.executable, "-c", text)
+
+    assert (ran.returncode, ran.stdout) == (code, "True")
+
+
+def test_run_keeps_the_callers_variables(wheelhouse):
+    """The program is the user's own: it sees what the user set."""
+    assert wheelhouse("-s", "run", "sh", "-c", "echo $TOKEN").stdout == "t0ken\n"
+
+
+def test_run_forwards_signals(project, environ):
+    """A signal reaches the program, whose answer to it decides the exit code."""
+    script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done"
+    running = subprocess.Popen(
+        [*PROGRAM, "-s", "run", "sh", "-c", script],
+        cwd=project,
+        env=environ,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        running.send_signal(signal.SIGTERM)
+
+        assert running.wait(timeout=30) == 9
+
+
+def test_a_session_is_one_line_until_stdin_closes(project, environ):
+    """The line has exactly the keys the client reads; closing stdin ends it with 0."""
+    serving = subprocess.Popen(
+        [*PROGRAM, "session", "--label", "a:b", "--label", "c:d", "--load-workspace-modules"],
+        cwd=project, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with serving:
+        assert serving.stdout is not None
+        assert serving.stdin is not None
+        line = json.loads(serving.stdout.readline())
+        assert set(line) == {"port", "session_token"}
+        assert serving.poll() is None
+        serving.stdin.close()
+
+        assert serving.stdout.read() == ""
+        assert serving.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_canceled_call_exits_with_2(project, environ, number):
+    """Ctrl-C stops what runs and says so."""
+    running = subprocess.Popen(
+        [*PROGRAM, "-s", "call", "wait"], cwd=project, env=environ, stderr=subprocess.PIPE, text=True
+    )
+    with running:
+        assert running.stderr is not None
+        assert running.stderr.readline() == "waiting\n"
+        running.send_signal(number)
+
+        assert running.stderr.read() == "Canceled.\n"
+        assert running.wait(timeout=30) == 2
+
+
+def test_version_and_help_do_not_load_the_client():
+    """Verbs that need no module start at once."""
+    for words in (["--help"], ["plan", "--help"], ["version"], ["doctor"]):
+        text = (
+            "import sys\nfrom pipeline.engine.cli.app import main\n"
+            f"main({words!r})\nassert 'dagger' not in sys.modules, 'loaded'\n"
+            "assert 'graphql' not in sys.modules, 'loaded'\n"
+        )
+        ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+
+        assert (ran.returncode, ran.stderr) == (0, ""), words
+
+
+def test_an_unknown_verb_names_the_near_miss(capsys):
+    """`cal` was meant to be `call`."""
+    assert main(["cal"]) == 1
+    assert "did you mean call?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("0", 0), ("10GB", 10**10), ("1.5 GiB", 3 * 2**29), ("500mb", 5 * 10**8), ("7K", 7000)]
+)
+def test_sizes_are_read(text, size):
+    """Decimal and binary units are told apart."""
+    assert parse_size(text) == size
+
+
+def test_a_wrong_size_is_refused():
+    """A text that is no size says what one looks like."""
+    with pytest.raises(UsageError, match="expected a size such as 10GB"):
+        parse_size("-1GB")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (1234, "1.2 kB"), (3 * 10**9, "3.0 GB"), (5 * 10**12, "5.0 TB")]
+)
+def test_sizes_are_spelt_for_people(size, text):
+    """Freed bytes are printed in units of 1000."""
+    assert text == spell_size(size)
+
+
+def test_a_cached_listing_is_quick(wheelhouse):
+    """`functions` answers without an engine: within a few seconds even on a busy machine."""
+    wheelhouse("functions")
+    started = time.monotonic()
+    wheelhouse("functions")
+
+    assert time.monotonic() - started < 10

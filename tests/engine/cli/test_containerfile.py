@@ -1,0 +1,89 @@
+"""Recorded operations become a plan and a multi-stage Containerfile."""
+
+from typing import Any
+
+from pipeline.engine.cli.containerfile import containerfile
+from pipeline.engine.cli.planning import listing
+from pipeline.engine.graph import Op
+
+
+def op(kind: str, name: str, parent: Op | None = None, /, **args: Any) -> Op:
+    """Make an operation."""
+    return Op.make(kind, name, parent, args)
+
+
+ROOT = op("Container", "container")
+BASE = op("Container", "from", ROOT, address="python:3.13-slim")
+
+
+def test_the_listing_numbers_what_is_needed():
+    """Each operation has a number and names the numbers of its inputs."""
+    ran = op("Container", "withExec", BASE, args=["echo", "hi"])
+
+    assert listing([ROOT, BASE, ran]).splitlines() == [
+        "#1  Query.container",
+        "#2  Container.from address=python:3.13-slim  <- #1",
+        "#3  Container.withExec echo hi  <- #2",
+    ]
+
+
+def test_a_secret_stays_out_of_the_plan():
+    """The plaintext of a secret is not printed."""
+    secret = op("Secret", "setSecret", name="token", plaintext="s3cret")
+
+    assert "s3cret" not in listing([secret]) + containerfile([secret])
+
+
+def test_one_chain_is_one_stage():
+    """Instructions follow their FROM."""
+    ran = op("Container", "withExec", BASE, args=["echo", "a b"])
+    env = op("Container", "withEnvVariable", ran, name="A", value="1")
+    entry = op("Container", "withEntrypoint", env, args=["python"])
+
+    assert containerfile([ROOT, BASE, ran, env, entry]) == (
+        'FROM python:3.13-slim AS s2\nRUN ["echo", "a b"]\nENV A="1"\nENTRYPOINT ["python"]\n'
+    )
+
+
+def test_another_stages_files_are_copied_from_it():
+    """A directory of one container that another takes becomes COPY --from."""
+    built = op("Container", "withExec", BASE, args=["make"])
+    wheels = op("Directory", "directory", built, path="/wheels")
+    final = op("Container", "withDirectory", BASE, path="/w", source=wheels)
+    text = containerfile([ROOT, BASE, built, wheels, final])
+
+    assert 'FROM s2 AS s3\nRUN ["make"]' in text
+    assert text.endswith("FROM s2 AS s4\nCOPY --from=s3 /wheels /w\n")
+
+
+def test_mounts_and_secrets_are_run_options():
+    """Cache volumes, bound directories and secrets go into the RUN that uses them, never into a layer."""
+    volume = op("CacheVolume", "cacheVolume", key="pip")
+    secret = op("Secret", "secret", uri="env://TOKEN")
+    folder = op("Directory", "directory", op("Host", "host"), path="/src")
+    cached = op("Container", "withMountedCache", BASE, path="/c", cache=volume)
+    hidden = op("Container", "withSecretVariable", cached, name="T", secret=secret)
+    bound = op("Container", "withMountedDirectory", hidden, path="/s", source=folder)
+    ran = op("Container", "withExec", bound, args=["x"])
+
+    text = containerfile([ROOT, BASE, volume, cached, secret, hidden, folder, bound, ran])
+
+    assert text.splitlines()[-1] == (
+        "RUN --mount=type=cache,target=/c,id=pip --mount=type=secret,id=TOKEN,env=T "
+        '--mount=type=bind,target=/s,from=host1,source=/ ["x"]'
+    )
+    assert "# build context host1: /src" in text
+
+
+def test_what_has_no_counterpart_is_said():
+    """An operation that a Containerfile does not have stays as a comment."""
+    changed = op("Container", "withAnnotation", BASE, name="a", value="b")
+
+    assert "# no counterpart: Container.withAnnotation name=a value=b" in containerfile([ROOT, BASE, changed])
+
+
+def test_a_new_file_is_written_in_place():
+    """Contents are copied from the file itself, with their mode."""
+    made = op("Container", "withNewFile", BASE, path="/x", contents="a\nb", permissions=420)
+
+    assert "COPY --chmod=644 <<'WHEELHOUSE' /x\na\nb\nWHEELHOUSE\n" in containerfile([ROOT, BASE, made])
