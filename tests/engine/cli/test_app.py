@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -38,8 +38,43 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
-def wheelhouse(project: Path, environ: dict[str, str]) -> Callable[..., Ran]:
-    """Give a function that runs the program in the module's folder."""
+def wheelhouse(
+    project: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Ran]]:
+    """Give a function that runs the program in the module's folder, inside this process."""
+    before, held = dict(os.environ), {name: sys.modules[name] for name in sys.modules if is_module_code(name)}
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def run(*words: str, cwd: Path = project) -> Ran:
+        monkeypatch.chdir(cwd)
+        change_environment(environ)
+        capfd.readouterr()
+        code = main(["--engine=embedded", *words])
+        return Ran(words, code, *capfd.readouterr())
+
+    for name in held:
+        del sys.modules[name]
+    yield run
+    for name in [name for name in sys.modules if is_module_code(name)]:
+        del sys.modules[name]
+    sys.modules.update(held)
+    change_environment(before)
+
+
+def is_module_code(name: str) -> bool:
+    """Say whether a Python module belongs to one of the asset modules."""
+    return name.partition(".")[0] in ("garden", "main")
+
+
+def change_environment(environ: Mapping[str, str]) -> None:
+    """Make `environ` this process's whole environment."""
+    os.environ.clear()
+    os.environ.update(environ)
+
+
+@pytest.fixture
+def process(project: Path, environ: dict[str, str]) -> Callable[..., Ran]:
+    """Give a function that runs the program as a process of its own, for what talks to the engine."""
 
     def run(*words: str, cwd: Path = project) -> Ran:
         return subprocess.run(
@@ -49,9 +84,9 @@ def wheelhouse(project: Path, environ: dict[str, str]) -> Callable[..., Ran]:
     return run
 
 
-def test_a_result_is_all_that_stands_on_stdout(wheelhouse):
+def test_a_result_is_all_that_stands_on_stdout(process):
     """What module code prints, and which engine runs, goes to stderr."""
-    ran = wheelhouse("call", "shout")
+    ran = process("call", "shout")
 
     assert (ran.returncode, ran.stdout) == (0, "quiet")
     assert "a note of the module" in ran.stderr
@@ -65,20 +100,20 @@ def test_silence_is_kept(wheelhouse):
     assert (ran.stdout, ran.stderr) == ("hello world", "")
 
 
-def test_module_code_does_not_see_the_callers_variables(wheelhouse):
+def test_module_code_does_not_see_the_callers_variables(process):
     """A variable of the caller is not in the module's environment."""
-    assert wheelhouse("-s", "call", "sees", "--name=TOKEN").stdout == "false"
-    assert wheelhouse("-s", "call", "sees", "--name=PATH").stdout == "true"
+    assert process("-s", "call", "sees", "--name=TOKEN").stdout == "false"
+    assert process("-s", "call", "sees", "--name=PATH").stdout == "true"
 
 
-def test_the_default_directory_is_read_without_what_it_ignores(wheelhouse):
+def test_the_default_directory_is_read_without_what_it_ignores(process):
     """DefaultPath and Ignore hold through the real engine."""
-    assert wheelhouse("-s", "call", "north").stdout == "north.txt\n"
+    assert process("-s", "call", "north").stdout == "north.txt\n"
 
 
-def test_a_directory_argument_is_relative_to_the_working_folder(wheelhouse, project):
+def test_a_directory_argument_is_relative_to_the_working_folder(process, project):
     """A relative path starts where the user stands."""
-    assert wheelhouse("-s", "call", "entries", "--dir=../beds", cwd=project / "garden").stdout == (
+    assert process("-s", "call", "entries", "--dir=../beds", cwd=project / "garden").stdout == (
         "debug.log\nnorth.txt\n"
     )
 
@@ -178,9 +213,9 @@ def test_run_passes_the_exit_code_on(wheelhouse, code):
     assert (ran.returncode, ran.stdout) == (code, "True")
 
 
-def test_run_keeps_the_callers_variables(wheelhouse):
+def test_run_keeps_the_callers_variables(process):
     """The program is the user's own: it sees what the user set."""
-    assert wheelhouse("-s", "run", "sh", "-c", "echo $TOKEN").stdout == "t0ken\n"
+    assert process("-s", "run", "sh", "-c", "echo $TOKEN").stdout == "t0ken\n"
 
 
 def test_run_forwards_signals(project, environ):
@@ -275,10 +310,10 @@ def test_sizes_are_spelt_for_people(size, text):
     assert text == spell_size(size)
 
 
-def test_a_cached_listing_is_quick(wheelhouse):
+def test_a_cached_listing_is_quick(process):
     """`functions` answers without an engine: within a few seconds even on a busy machine."""
-    wheelhouse("functions")
+    process("functions")
     started = time.monotonic()
-    wheelhouse("functions")
+    process("functions")
 
     assert time.monotonic() - started < 10
