@@ -1,6 +1,7 @@
 """The containers that work and never ship: the base image, the tools, our programs, the caches."""
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ COMPILERS: Final = ("build-essential", "pkg-config")
 NETRC: Final = "/run/secrets/netrc"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Builder:
     """Where wheels, models and layers are made: one base image and the places to download from."""
 
@@ -42,20 +43,23 @@ class Builder:
 
     def with_tools(self, container: dagger.Container, *programs: str) -> dagger.Container:
         """Return a container that descends from the base, with the tools and these programs."""
-        install = ["python3", "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
-        installed = (
-            self.online(self.base())
-            .with_mounted_file("/in/tools.txt", program_file("tools.txt"))
-            .with_exec([*install, "--target", TOOLS, "--requirement", "/in/tools.txt"])
-            .directory(TOOLS)
-        )
         return (
-            container.with_directory(TOOLS, installed)
+            container.with_directory(TOOLS, self._toolbox)
             .with_env_variable(
                 "PATH", f"{TOOLS}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
             )
             .with_env_variable("PYTHONPATH", TOOLS)
             .with_mounted_directory("/programs", program_files(*programs))
+        )
+
+    @cached_property
+    def _toolbox(self) -> dagger.Directory:
+        install = ["python3", "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+        return (
+            self.online(self.base())
+            .with_mounted_file("/in/tools.txt", program_file("tools.txt"))
+            .with_exec([*install, "--target", TOOLS, "--requirement", "/in/tools.txt"])
+            .directory(TOOLS)
         )
 
     def with_debian_packages(self, *packages: str) -> dagger.Container:
@@ -95,11 +99,13 @@ class Builder:
         return container
 
 
+@cache  # a lazy query, not a result: valid in every session
 def program_file(name: str) -> dagger.File:
     """Return one file of programs/, by its contents alone."""
     return dag.directory().with_new_file(name, (PROGRAMS / name).read_text()).file(name)
 
 
+@cache
 def program_files(*names: str) -> dagger.Directory:
     """Return these files of programs/ in one directory; a folder's name stands for all its files."""
     tree = dag.directory()
