@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, GraphQLSchema, execute, parse, validate
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema, execute, validate
 from graphql.validation import (
     FieldsOnCorrectTypeRule,
     FragmentsOnCompositeTypesRule,
@@ -26,6 +26,7 @@ from graphql.validation import (
 from pipeline.engine import ops, server
 from pipeline.engine.api import ApiTable, load_api
 from pipeline.engine.buildah import Buildah
+from pipeline.engine.documents import parse
 from pipeline.engine.engine import HANDLERS, Engine, readable
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op
@@ -149,7 +150,7 @@ class Session:
     async def execute(self, text: str) -> ExecutionResult:
         """Parse, validate and run one document."""
         try:
-            document = parse(text, no_location=False)
+            document = parse(text)
         except GraphQLError as error:
             return ExecutionResult(None, [error])
         except RecursionError:
