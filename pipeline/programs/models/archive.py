@@ -17,6 +17,7 @@ LARGEST_BYTES: Final = 20 * 10**9
 LARGEST_RATIO: Final = 200  # unpacked to packed; weights hardly compress, a bomb does
 SMALL_BYTES: Final = 10**7  # below this a high ratio is harmless
 BLOCK_BYTES: Final = 1 << 20
+ROOT: Final = "."  # tar names the folder that was packed
 
 
 class Limited(Protocol):
@@ -66,7 +67,7 @@ def extract(archive: Path, targets: Mapping[str, Path], limits: Sequence[Limited
 def _require_safe(members: Sequence[Member], targets: Mapping[str, Path]) -> dict[str, Member]:
     chosen: dict[str, Member] = {}
     for member in members:
-        if not is_inside(member.name.removeprefix("./").rstrip("/") or "root"):
+        if member.name.rstrip("/") != ROOT and not is_inside(member.name.removeprefix("./").rstrip("/")):
             raise UnsafeFile(
                 f"archive member {member.name!r} leaves the archive's root; the archive is refused."
             )
