@@ -23,6 +23,7 @@ from pipeline.engine.layers import Storage
 from pipeline.engine.oci import OCI_INDEX, REF_NAME
 from pipeline.engine.references import Reference
 from pipeline.engine.runner import CommandError, Runner, checked
+from pipeline.engine.staging import STAGING_PREFIX, sweep
 
 INDEX_TYPES = (OCI_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
 MAX_DOCUMENT_BYTES = 16 << 20
@@ -52,7 +53,8 @@ async def read_image(
         if "manifest.json" in names and "index.json" not in names:
             with _refused_if_malformed(archive):
                 return await _load_docker(runner, storage, archive, tag)
-    with tempfile.TemporaryDirectory(dir=storage.root.parent, prefix="import-") as scratch:
+    sweep(storage.root.parent)
+    with tempfile.TemporaryDirectory(dir=storage.root.parent, prefix=STAGING_PREFIX) as scratch:
         folder = Path(scratch, "layout")
         layout = archive if archive.is_dir() else await asyncio.to_thread(_unpack, archive, folder)
         if not (layout / "index.json").is_file():

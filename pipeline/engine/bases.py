@@ -27,6 +27,7 @@ from pipeline.engine.oci import Form, Image, assemble
 from pipeline.engine.references import Reference
 from pipeline.engine.registry import NoAnswerError, Registry
 from pipeline.engine.runner import CommandError, Runner
+from pipeline.engine.staging import STAGING_PREFIX, sweep
 from pipeline.engine.standins import StandIn, stand_in_for
 
 LOCK_POLL_S: Final = 0.1
@@ -155,6 +156,7 @@ class BaseImages:
         return LoadedImage(made.image_id, made.config, made.digest)
 
     async def _make(self, stand_in: StandIn) -> LoadedImage:
+        sweep(self.folder)
         root = await make_root(self.runner, stand_in, self.folder, self.progress)
         try:
             return await store_root(self.runner, self.storage, root)
@@ -182,7 +184,7 @@ async def store_root(runner: Runner, storage: Storage, root: RootTar) -> LoadedI
     layer = Layer(diff_id, diff_id, size, size, root.path)
     image = Image(config=root.config, created=CREATED, history=("Debian packages",))
     layout = assemble([(image, [layer])], Form(Compression.UNCOMPRESSED))
-    with tempfile.TemporaryDirectory(dir=root.path.parent, prefix="layout-") as scratch:
+    with tempfile.TemporaryDirectory(dir=root.path.parent, prefix=STAGING_PREFIX) as scratch:
         folder = Path(scratch, "layout")
         layout.write_directory(folder)
         await load_layout(runner, storage, folder, layout.config_digest.removeprefix("sha256:"))

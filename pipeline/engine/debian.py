@@ -19,6 +19,7 @@ from typing import Final
 
 from pipeline.engine.imageconfig import MACHINES, ImageConfig, ImageError
 from pipeline.engine.runner import CommandError, Runner, Sink, Stream, checked
+from pipeline.engine.staging import STAGING_PREFIX
 from pipeline.engine.standins import StandIn
 
 CREATED: Final = "2025-01-01T00:00:00Z"
@@ -56,7 +57,7 @@ async def make_root(runner: Runner, stand_in: StandIn, cache: Path, progress: Pr
     """
     packages = cache / "packages" / stand_in.suite
     packages.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=cache, prefix="root-", suffix=".tar", delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=cache, prefix=STAGING_PREFIX, suffix=".tar", delete=False) as file:
         target = Path(file.name)
     try:
         await _bootstrap(runner, stand_in, mmdebstrap_command(stand_in, target, packages), progress)

@@ -22,6 +22,7 @@ import zstandard
 
 from pipeline.engine.imageconfig import ImageError
 from pipeline.engine.runner import Runner, checked
+from pipeline.engine.staging import STAGING_PREFIX, sweep
 
 GZIP_LEVEL = 6
 GZIP_WINDOW_BITS = 31
@@ -140,9 +141,10 @@ class LayerCache:
     ) -> None:
         for folder in ("sha256", "layers"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.root, prefix="export-") as scratch:
+        sweep(self.root)
+        with tempfile.TemporaryDirectory(dir=self.root, prefix=STAGING_PREFIX) as scratch:
             raw = Path(scratch, "blobs", "sha256")
-            raw.mkdir(parents=True)  # noqa: ASYNC240 - a few microseconds
+            raw.mkdir(parents=True)
             for diff_id in known:
                 # skopeo asks only whether the blob exists: an empty file makes it skip the layer
                 (raw / diff_id.removeprefix("sha256:")).touch()

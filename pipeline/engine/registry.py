@@ -27,6 +27,7 @@ from pipeline.engine.layers import Storage
 from pipeline.engine.oci import Layout
 from pipeline.engine.references import DEFAULT_DOMAIN, Reference
 from pipeline.engine.runner import CommandError, Runner, checked
+from pipeline.engine.staging import STAGING_PREFIX, sweep
 
 MIRROR_VARIABLE: Final = "WHEELHOUSE_REGISTRY_MIRROR"
 """Environment variable: a registry (with an optional path) that answers for docker.io."""
@@ -122,7 +123,8 @@ class Registry:
         target = self._endpoint(reference)
         try:
             await self._expect_answer(target)
-            with tempfile.TemporaryDirectory(dir=self.storage.root.parent, prefix="push-") as scratch:
+            sweep(self.storage.root.parent)
+            with tempfile.TemporaryDirectory(dir=self.storage.root.parent, prefix=STAGING_PREFIX) as scratch:
                 digest_file = Path(scratch, "digest")
                 folder = Path(scratch, "layout")
                 await asyncio.to_thread(layout.write_directory, folder)

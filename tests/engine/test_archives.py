@@ -257,4 +257,4 @@ async def test_a_truncated_archive_is_refused(storage, layout, tmp_path):
     with pytest.raises(ImageError):
         await read_image(RUNNER, storage, tmp_path / "i.tar")
 
-    assert not list(storage.root.parent.glob("import-*"))
+    assert not list(storage.root.parent.glob(".tmp-*"))

@@ -75,7 +75,7 @@ async def test_a_machine_without_mmdebstrap_says_how_to_get_it(tmp_path):
     with pytest.raises(ImageError, match=r"mmdebstrap is not installed.*`apt-get install mmdebstrap`"):
         await make_root(RecordingRunner({("mmdebstrap",): missing}), SLIM, tmp_path, print)
 
-    assert not list(tmp_path.glob("root-*"))
+    assert not list(tmp_path.glob(".tmp-*"))
 
 
 async def test_a_failed_bootstrap_quotes_its_error_lines(tmp_path):
@@ -86,7 +86,7 @@ async def test_a_failed_bootstrap_quotes_its_error_lines(tmp_path):
     ):
         await make_root(RecordingRunner({("mmdebstrap",): failed}), SLIM, tmp_path, print)
 
-    assert not list(tmp_path.glob("root-*"))
+    assert not list(tmp_path.glob(".tmp-*"))
 
 
 @pytest.mark.parametrize(("uid", "mode"), [(0, "--mode=root"), (1000, "--mode=unshare")])

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -126,7 +127,18 @@ async def test_a_damaged_cache_is_made_anew(storage, make_image, tmp_path, damag
     (again,) = await cache.layers(image, Compression.GZIP)
 
     assert sha256(again.path.read_bytes()) == layer.digest
-    assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith("export-")]
+    assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith(".tmp-")]
+
+
+async def test_what_a_killed_export_left_is_removed(storage, make_image, tmp_path):
+    """Drafts of a process that died days ago go away; those of a living one stay."""
+    old, young = tmp_path / ".tmp-old", tmp_path / ".tmp-young"
+    for folder in (old, young):
+        (folder / "blobs").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    await LayerCache(tmp_path, ProcessRunner(), storage).layers(make_image({"g": b"g"}), Compression.GZIP)
+
+    assert (old.exists(), young.exists()) == (False, True)
 
 
 async def test_storage_that_was_changed_behind_the_image_is_refused(storage, make_image, tmp_path):
