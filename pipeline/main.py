@@ -5,6 +5,7 @@ from typing import Annotated
 import dagger
 from dagger import DefaultPath, Doc, Ignore, function, object_type
 
+from pipeline.artifacts import image_artifacts
 from pipeline.assembly import Assembly
 from pipeline.builder import Builder
 from pipeline.checks import test_reports
@@ -49,6 +50,12 @@ class Wheelhouse:
         """Build the runtime image of a variant."""
         return await (await self._assembly()).image(variant, base)
 
+    # mypy: the SDK's overloads of `function` leave out `cache`, which it accepts at run time.
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
+    async def artifacts(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> dagger.Directory:
+        """Make the archive of an image and a page about it: layers, wheels, models, seconds."""
+        return await image_artifacts(await self._assembly(), variant, base)
+
     @function
     async def layers(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> str:
         """Show what each layer of an image holds and weighs."""
@@ -61,16 +68,15 @@ class Wheelhouse:
         assembly = await self._assembly()
         return await test_reports(assembly.builder, await assembly.subject(variant, base))
 
-    # mypy: the SDK's overloads of `function` leave out `cache`, which it accepts at run time.
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     async def publish(
         self,
         address: Annotated[str, Doc("REGISTRY/REPOSITORY without a tag")],
-        commit: Annotated[dagger.GitRef, DefaultPath("/"), Doc("The commit that the tags are made from")],
+        repository: Annotated[dagger.GitRepository, DefaultPath("/"), Doc("HEAD of it makes the tags")],
         variants: Annotated[list[Variant], Doc("Which images")] = [Variant.CPU],  # noqa: B006 - read only
     ) -> list[str]:
         """Test, then push: one reference per tag, `sha-<12 hex digits>`."""
-        head = Commit.parse(await commit.commit())
+        head = Commit.parse(await repository.head().commit())
         return await publish_tested(await self._assembly(), address, head, variants)
 
     async def _assembly(self) -> Assembly:

@@ -30,6 +30,16 @@ RULES = (
         "the runtime a second time, for C programs; Python's module has its own copy inside",
     ),
     Rule(
+        "onnxruntime-tensorrt",
+        ("onnxruntime/capi/libonnxruntime_providers_tensorrt.so",),
+        "the provider of TensorRT, which is not installed: its libraries are no requirement of the wheel",
+    ),
+    Rule(
+        "cuda-extras",
+        ("nvidia/*/libnvblas.so*", "nvidia/*/bin/*", "nvidia/*/nvvm/*", "nvidia/*/src/*", "*.alt.so*"),
+        "replaces the system's BLAS, compiles kernels: what inference does not do",
+    ),
+    Rule(
         "onnxruntime-tools",
         tuple(
             f"onnxruntime/{part}/*"
