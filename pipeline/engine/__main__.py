@@ -1,5 +1,6 @@
 """Start the program `wheelhouse`; `python -m pipeline.engine` is the same."""
 
+import gc
 import sys
 
 from pipeline.engine.cli.app import main as run_program
@@ -7,6 +8,7 @@ from pipeline.engine.cli.app import main as run_program
 
 def main() -> None:
     """Run the program and end with its exit code."""
+    gc.disable()  # while modules are imported, nothing is garbage; a session turns it on
     sys.exit(run_program())
 
 

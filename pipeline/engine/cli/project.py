@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pipeline.engine.cli.client import share_schema
 from pipeline.engine.cli.command_line import Defaults, ModuleTypes
 from pipeline.engine.cli.core import CoreTypes
 from pipeline.engine.cli.defaults import load_defaults
@@ -113,6 +115,8 @@ async def open_session(settings: Settings, *, plan: bool = False) -> "AsyncItera
             settings.scrub = session.engine.secrets.scrub
             os.environ["DAGGER_SESSION_PORT"] = str(session.port)
             os.environ["DAGGER_SESSION_TOKEN"] = session.token
+            share_schema(session.schema)
+            gc.enable()
             try:
                 yield session
             finally:
