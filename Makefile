@@ -14,8 +14,8 @@ help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 build: env system  ## make the image of VARIANT (cpu) and show what was made
-	@mkdir -p $(OUT)
-	@$(BIN)/wheelhouse run $(BIN)/python -m pipeline.making $(VARIANT) $(OUT)
+	@$(BIN)/wheelhouse call artifacts --variant=$(VARIANT) -o $(OUT)
+	@cat $(OUT)/$(VARIANT).txt
 
 test: env system  ## every test, the engine's and the image's too
 	@$(BIN)/pytest -q
