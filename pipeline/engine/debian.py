@@ -101,6 +101,8 @@ def finish_script(stand_in: StandIn) -> str:
     lines = [
         'set -eu; cd "$1"',
         "rm -rf etc/resolv.conf etc/hostname var/cache/debconf/*-old var/cache/ldconfig/aux-cache",
+        # sync-in gave the folder the owner and mode of the cache outside
+        f"chown 0:0 .{ARCHIVES}; chmod 755 .{ARCHIVES}",
         "rm -rf var/log/apt var/log/*.log var/lib/dbus/machine-id",
         "test ! -e etc/machine-id || : > etc/machine-id",
         f"printf '%s\\n' {shlex.quote(APT_CLEAN)} > etc/apt/apt.conf.d/docker-clean",

@@ -112,6 +112,8 @@ class Registry:
             )
             digest = digest_file.read().decode().strip()
         image_id, config = await config_of(self.runner, self.storage, name)
+        if (config.os, config.architecture) != (system, architecture):
+            raise NotFoundError(f"{reference}: there is only {config.platform}")
         return LoadedImage(image_id, config, digest)
 
     async def push(self, layout: Layout, reference: Reference, credentials: Credentials | None = None) -> str:
@@ -166,11 +168,19 @@ class Registry:
             retry=tenacity.retry_if_exception_type(_PassingError),
             reraise=True,
         )
-        with auth_file(server.domain, credentials) as auth:
-            command = ["skopeo", "copy", "--quiet", "--insecure-policy", *auth, *arguments]
+        # a password for docker.io is not for the mirror that answers in its place
+        own = credentials if server.domain == asked.domain else None
+        with auth_file(server.domain, own) as auth:
+            command = ["skopeo", "copy", "--quiet", *policy(), *auth, *arguments]
             async for attempt in retrying:
                 with attempt, _explained(asked):
                     await checked(self.runner, command)
+
+
+def policy() -> list[str]:
+    """Return skopeo's options: this machine's signature policy decides where there is one."""
+    files = (Path.home() / ".config/containers/policy.json", Path("/etc/containers/policy.json"))
+    return [] if any(file.exists() for file in files) else ["--insecure-policy"]
 
 
 def mirror_from(environment: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,11 @@ from typing import Any
 import pytest
 
 from pipeline.engine.credentials import Credentials
-from pipeline.engine.layers import Storage
+from pipeline.engine.imageconfig import ImageConfig
+from pipeline.engine.layers import LayerCache, Storage
+from pipeline.engine.oci import Form, Image, Layout, layout_of
+from pipeline.engine.registry import Registry
+from pipeline.engine.runner import Completed, ProcessRunner
 
 Files = Mapping[str, bytes]
 """Path in the image -> content."""
@@ -213,3 +217,39 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name of http.server
         """Say nothing."""
+
+
+class CountingRunner(ProcessRunner):
+    """Run real processes and count skopeo's copies."""
+
+    started: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        object.__setattr__(self, "started", 0)
+
+    async def run(self, argv: Sequence[str], **options: Any) -> Completed:
+        """Count and run."""
+        object.__setattr__(self, "started", self.started + (list(argv[:2]) == ["skopeo", "copy"]))
+        return await super().run(argv, **options)
+
+
+@pytest.fixture
+def counting_runner() -> CountingRunner:
+    """Give a runner that counts."""
+    return CountingRunner()
+
+
+@pytest.fixture
+def registry_client(storage: Storage) -> Registry:
+    """Give a client that hardly waits between attempts."""
+    return Registry(ProcessRunner(), storage, {}, first_wait_s=0.01)
+
+
+@pytest.fixture
+async def new_layout(storage: Storage, make_image: Callable[..., str], tmp_path: Path) -> Layout:
+    """Give a layout of one image that no registry has yet."""
+    config = ImageConfig(env=("Q=7",), healthcheck={"Test": ["CMD", "true"]}, annotations={"an": "no"})
+    image = Image(config=config, image_id=make_image({"new": os.urandom(16)}))
+    cache = LayerCache(tmp_path / "cache", ProcessRunner(), storage)
+    return await layout_of(cache, [image], Form())
