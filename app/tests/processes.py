@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2
 import rag
 from doubles import Script
+from rag.settings import Settings
 
 APP = Path(rag.__file__).parents[1]
 
@@ -40,7 +41,9 @@ def started(**environ: str) -> Iterator[Process]:
     """Start `python -m rag` as the image does; it is killed when the test leaves it running."""
     port = free_port()
     path = os.pathsep.join([str(APP), *filter(None, [os.environ.get("PYTHONPATH")])])
-    env = {**os.environ, "PYTHONPATH": path, "HOST": "127.0.0.1", "PORT": str(port), **environ}
+    # What the image presets must not decide what a test sees.
+    inherited = {name: text for name, text in os.environ.items() if name.lower() not in Settings.model_fields}
+    env = {**inherited, "PYTHONPATH": path, "HOST": "127.0.0.1", "PORT": str(port), **environ}
     command = [sys.executable, "-m", "rag"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(command, env=env, text=True, **pipes) as popen:
