@@ -86,7 +86,12 @@ def _matches(rule: Rule, path: str) -> bool:
 def _strippable(path: Path, site: Path) -> bool:
     name = path.relative_to(site).as_posix()
     spared = any(fnmatch.fnmatchcase(name, pattern) for pattern in STRIP_SPARES)
-    return not spared and not path.is_symlink() and path.open("rb").read(4) == ELF_MAGIC
+    return not spared and not path.is_symlink() and _head(path) == ELF_MAGIC
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(len(ELF_MAGIC))
 
 
 def _strip(path: Path) -> int:
