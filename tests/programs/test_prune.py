@@ -26,6 +26,8 @@ def prune(monkeypatch):
     for name in ("prune", "prune_rules", "rootfs_rules"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     spec = importlib.util.spec_from_file_location("prune", PROGRAMS / "prune.py")
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.prune
