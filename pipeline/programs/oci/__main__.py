@@ -1,0 +1,140 @@
+"""`python -m oci VERB`: normalise, archive, push, copy, referrers. Answers are JSON on stdout."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from oci.compression import Compression
+from oci.content import Document, Layout
+from oci.credentials import Credentials
+from oci.errors import RegistryError
+from oci.normalise import Form, normalise, write_archive
+from oci.plans import Plan
+from oci.promoting import Promotion
+from oci.pushing import Publisher
+from oci.references import split_reference
+from oci.repository import Access, Repository
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb; print a RegistryError on stderr and return 1, else 0."""
+    options = _parser().parse_args(arguments)
+    try:
+        answer = options.run(options)
+    except RegistryError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(answer, indent=1))
+    return 0
+
+
+def _normalise(options: argparse.Namespace) -> Document:
+    labels = dict(label.split("=", 1) for label in options.label)
+    form = Form(options.created, Compression(options.compression), labels)
+    options.out.mkdir(parents=True, exist_ok=True)
+    root = normalise(options.archive, options.out / "layout", form, options.cache)
+    (options.out / "digest").write_text(root.digest)
+    return {"digest": root.digest}
+
+
+def _archive(options: argparse.Namespace) -> Document:
+    layout = Layout(options.layout)
+    write_archive(layout, options.out, options.name)
+    return {"digest": layout.root().digest}
+
+
+def _push(options: argparse.Namespace) -> Document:
+    plan = Plan.read(options.plan)
+    publisher = Publisher(Repository.open(plan.repository, _access(options), plan.mounts))
+    images = publisher.publish(plan)
+    tally = publisher.tally
+    return {
+        "images": images,
+        "pushed_blobs": tally.pushed_blobs,
+        "pushed_bytes": tally.pushed_bytes,
+        "known_blobs": tally.known_blobs,
+        "written_manifests": tally.written_manifests,
+        "written_tags": tally.written_tags,
+    }
+
+
+def _copy(options: argparse.Namespace) -> Document:
+    source, reference = split_reference(options.source)
+    wanted = Repository.open(options.target, _access(options))
+    same = wanted.name.host == source.host
+    origin = Repository.open(str(source), _access(options) if same else _source_access(options))
+    return Promotion(origin, wanted).promote(reference, tuple(options.immutable), tuple(options.moving))
+
+
+def _referrers(options: argparse.Namespace) -> list[Document]:
+    name, reference = split_reference(options.image)
+    repository = Repository.open(str(name), _access(options))
+    return repository.referrers(repository.manifest(reference).digest, options.artifact_type)
+
+
+def _access(options: argparse.Namespace) -> Access:
+    credentials = _credentials(options.username, options.password_file)
+    return Access(credentials, options.insecure, options.ca_file)
+
+
+def _source_access(options: argparse.Namespace) -> Access:
+    credentials = _credentials(options.source_username, options.source_password_file)
+    return Access(credentials, options.insecure, options.ca_file)
+
+
+def _credentials(username: str, password_file: Path | None) -> Credentials | None:
+    if password_file is None:
+        return None
+    if not username:
+        raise RegistryError("a password without a username. Pass --username")
+    return Credentials(username, password_file.read_text().rstrip("\r\n"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="oci")
+    verbs = parser.add_subparsers(required=True)
+    verb = verbs.add_parser("normalise")
+    verb.add_argument("--archive", type=Path, required=True)
+    verb.add_argument("--out", type=Path, required=True)
+    verb.add_argument("--created", type=int, required=True, help="seconds since 1970")
+    verb.add_argument("--compression", choices=[kind.value for kind in Compression], default="gzip")
+    verb.add_argument("--label", action="append", default=[], metavar="KEY=VALUE")
+    verb.add_argument("--cache", type=Path)
+    verb.set_defaults(run=_normalise)
+    verb = verbs.add_parser("archive")
+    verb.add_argument("--layout", type=Path, required=True)
+    verb.add_argument("--out", type=Path, required=True)
+    verb.add_argument("--name", default="", help="REPOSITORY:TAG for docker load")
+    verb.set_defaults(run=_archive)
+    verb = verbs.add_parser("push")
+    verb.add_argument("--plan", type=Path, required=True)
+    _add_access(verb)
+    verb.set_defaults(run=_push)
+    verb = verbs.add_parser("copy")
+    verb.add_argument("source", help="REPOSITORY:TAG or REPOSITORY@DIGEST")
+    verb.add_argument("target", help="REPOSITORY")
+    verb.add_argument("--immutable", action="append", default=[], metavar="TAG")
+    verb.add_argument("--moving", action="append", default=[], metavar="TAG")
+    verb.add_argument("--source-username", default="")
+    verb.add_argument("--source-password-file", type=Path)
+    _add_access(verb)
+    verb.set_defaults(run=_copy)
+    verb = verbs.add_parser("referrers")
+    verb.add_argument("image", help="REPOSITORY:TAG or REPOSITORY@DIGEST")
+    verb.add_argument("--artifact-type", default="")
+    _add_access(verb)
+    verb.set_defaults(run=_referrers)
+    return parser
+
+
+def _add_access(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--username", default="")
+    verb.add_argument("--password-file", type=Path, help="never an argument: other users can list those")
+    verb.add_argument("--insecure", action="store_true", help="plain HTTP beyond this machine")
+    verb.add_argument("--ca-file", default="")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""Rewrite an exported image so that the same content gives the same digest.
+
+A pure function: archive, time, labels and compression in; layout out. Engines write the wall clock
+into `created` and history, words of their own into history, and compress as they like; all three
+come from the arguments here. Layers keep their bytes: only how they are packed is decided anew.
+"""
+
+import datetime as dt
+import json
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from oci.compression import Compression, LayerPress
+from oci.content import (
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Blob,
+    Document,
+    Layout,
+    Manifest,
+    compact,
+)
+from oci.errors import CorruptError, RegistryError
+
+CONFIG_TYPE: Final = "application/vnd.oci.image.config.v1+json"
+LAYER_TYPE: Final = "application/vnd.oci.image.layer.v1.tar"
+CONFIG_FIELDS: Final = ("architecture", "os", "os.version", "os.features", "variant", "author")
+RUN_FIELDS: Final = (
+    "User",
+    "ExposedPorts",
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "Volumes",
+    "WorkingDir",
+    "Labels",
+    "StopSignal",
+    "StopTimeout",
+    "Shell",
+    "OnBuild",
+    "Healthcheck",
+)
+"""Kept when not empty. Healthcheck is Docker's, not OCI's: engines read it in either kind of image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an image is made to say, whoever built it."""
+
+    created: int
+    """Seconds since 1970: the time of the commit."""
+    compression: Compression = Compression.GZIP
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Added to the image's own."""
+
+    @property
+    def time(self) -> str:
+        """Return `created` as RFC 3339."""
+        return dt.datetime.fromtimestamp(self.created, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Normaliser:
+    """One rewrite from an unpacked layout into another."""
+
+    source: Layout
+    target: Layout
+    form: Form
+    press: LayerPress
+
+    def run(self) -> Manifest:
+        """Write the whole layout and return its root."""
+        root = self._rewritten(self.source.root())
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [root.descriptor]}
+        (self.target.folder / "oci-layout").write_bytes(compact({"imageLayoutVersion": "1.0.0"}))
+        (self.target.folder / "index.json").write_bytes(compact(index))
+        return root
+
+    def _rewritten(self, manifest: Manifest) -> Manifest:
+        if manifest.media_type in (OCI_INDEX, DOCKER_LIST):
+            return self._index(manifest)
+        if manifest.media_type not in (OCI_MANIFEST, DOCKER_MANIFEST):
+            raise RegistryError(
+                f"{manifest.digest} is {manifest.media_type}; expected an image. Export it as OCI"
+            )
+        document = manifest.document
+        config = json.loads(self.source.path(document["config"]["digest"]).read_bytes())
+        layers = self._layers(document["layers"], config["rootfs"]["diff_ids"])
+        blob = self._written(compact(rewritten_config(config, self.form)))
+        return self._stored(
+            {
+                "schemaVersion": 2,
+                "mediaType": OCI_MANIFEST,
+                "config": {"mediaType": CONFIG_TYPE, "digest": blob.digest, "size": blob.size},
+                "layers": layers,
+            }
+        )
+
+    def _index(self, index: Manifest) -> Manifest:
+        entries = []
+        for entry in index.children():
+            child = self._rewritten(self.source.manifest(entry))
+            platform = {"platform": entry["platform"]} if "platform" in entry else {}
+            entries.append({**child.descriptor, **platform})
+        if len(entries) == 1:
+            return self.target.manifest(entries[0])
+        return self._stored({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
+
+    def _layers(self, layers: list[Document], diff_ids: list[str]) -> list[Document]:
+        if len(layers) != len(diff_ids):
+            raise CorruptError(
+                f"{len(layers)} layers but {len(diff_ids)} diff_ids; expected as many. Export again"
+            )
+        packed = [
+            self.press.press(self.source.path(layer["digest"]), diff_id)
+            for layer, diff_id in zip(layers, diff_ids, strict=True)
+        ]
+        kind = f"{LAYER_TYPE}+{self.form.compression.value}"
+        return [{"mediaType": kind, "digest": blob.digest, "size": blob.size} for blob in packed]
+
+    def _stored(self, document: Document) -> Manifest:
+        manifest = Manifest.of(document)
+        self._written(manifest.content)
+        return manifest
+
+    def _written(self, content: bytes) -> Blob:
+        blob = Blob.of(content)
+        self.target.path(blob.digest).write_bytes(content)
+        return blob
+
+
+def rewritten_config(config: Document, form: Form) -> Document:
+    """Return an image configuration with what the engine put in replaced or left out.
+
+    History has one entry per layer: the words are the engine's own, so they are not kept.
+    """
+    run = {key: value for key, value in config.get("config", {}).items() if key in RUN_FIELDS and value}
+    labels = {**run.get("Labels", {}), **form.labels}
+    diff_ids = config["rootfs"]["diff_ids"]
+    return {
+        **{key: config[key] for key in CONFIG_FIELDS if config.get(key)},
+        "created": form.time,
+        "config": {**run, "Labels": labels} if labels else run,
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        "history": [{"created": form.time, "created_by": "wheelhouse"} for _ in diff_ids],
+    }
+
+
+def normalise(archive: Path, out: Path, form: Form, cache: Path | None = None) -> Manifest:
+    """Rewrite an OCI archive (or layout folder) into the layout folder `out`, and return its root.
+
+    Raises:
+        RegistryError: not an OCI archive of one image, or an entry leaves the folder.
+        CorruptError: a layer is not what the configuration says.
+
+    """
+    blobs = out / "blobs" / "sha256"
+    blobs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".unpacked-") as scratch:
+        folder = archive if archive.is_dir() else _unpacked(archive, Path(scratch))
+        press = LayerPress(form.compression, blobs, cache)
+        return Normaliser(Layout(folder), Layout(out), form, press).run()
+
+
+def write_archive(layout: Layout, target: Path, name: str = "") -> None:
+    """Write a layout as one tar that skopeo, podman and `docker load` read; the same layout, the same bytes.
+
+    manifest.json is Docker's table of contents, beside the OCI one. An index has none.
+    """
+    root = layout.root()
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        with tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar:
+            for path in sorted(path for path in layout.folder.rglob("*") if path.is_file()):
+                with path.open("rb") as file:
+                    tar.addfile(_entry(path.relative_to(layout.folder).as_posix(), path.stat().st_size), file)
+            if not root.children():
+                _add_table(tar, root, name)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _add_table(tar: tarfile.TarFile, root: Manifest, name: str) -> None:
+    places = [f"blobs/{blob['digest'].replace(':', '/')}" for blob in root.blobs()]
+    table = compact([{"Config": places[0], "RepoTags": [name] if name else [], "Layers": places[1:]}])
+    with tempfile.SpooledTemporaryFile() as file:
+        file.write(table)
+        file.seek(0)
+        tar.addfile(_entry("manifest.json", len(table)), file)
+
+
+def _entry(name: str, size: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode, entry.mtime = size, 0o644, 0
+    return entry
+
+
+def _unpacked(archive: Path, folder: Path) -> Path:
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                if member.isfile():
+                    _extract(tar, member, folder)
+    except tarfile.TarError as error:
+        raise RegistryError(
+            f"{archive} is not a tar ({error}); expected an OCI archive. Export it again"
+        ) from error
+    return folder
+
+
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    target = (folder / member.name).resolve()
+    if not target.is_relative_to(folder.resolve()):
+        raise RegistryError(
+            f"archive entry {member.name!r} leaves its folder; expected an OCI archive. Refused"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    content = tar.extractfile(member)
+    if content is not None:
+        with content, target.open("wb") as file:
+            shutil.copyfileobj(content, file)
