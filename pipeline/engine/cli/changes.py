@@ -1,5 +1,6 @@
 """Show a returned changeset and apply it when the user agrees."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Final, TextIO
 
 from pipeline.engine.cli.failures import CommandError
 from pipeline.engine.cli.queries import CoreRef, Querier, Selection, ask
+from pipeline.engine.errors import UnsupportedError
 
 _SHOWN: Final = (("addedPaths", "+"), ("modifiedPaths", "~"), ("removedPaths", "-"))
 
@@ -52,14 +54,16 @@ async def apply_changes(
 
 
 async def summary(session: Querier, changes: CoreRef) -> str:
-    """List the paths and the patch of a changeset; "" when it is empty."""
+    """List the paths and, where the engine can make it, the patch of a changeset; "" when it is empty."""
     if await ask(session, changes, [Selection("isEmpty", {})]):
         return ""
     lines = []
     for field, mark in _SHOWN:
         lines += [f"{mark} {path}" for path in await ask(session, changes, [Selection(field, {})])]
-    patch: str = await ask(session, changes, [Selection("asPatch", {}), Selection("contents", {})])
-    return "\n".join(lines) + "\n\n" + patch.rstrip("\n") + "\n"
+    with contextlib.suppress(UnsupportedError):  # the paths alone then have to do
+        patch = await ask(session, changes, [Selection("asPatch", {}), Selection("contents", {})])
+        lines += ["", *patch.splitlines()]
+    return "\n".join(lines) + "\n"
 
 
 def ask_on(terminal: TextIO, out: TextIO) -> Callable[[str], bool] | None:

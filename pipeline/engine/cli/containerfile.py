@@ -5,6 +5,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from typing import Any, Final
 
 from pipeline.engine.graph import Op
@@ -16,6 +17,8 @@ class _Stage:
 
     name: str
     lines: list[str]
+    needs: set[str]
+    """Other stages, which must stand before this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class _Writer:
         elif op.name == "Container.from":
             self.places[op.digest] = _Place(self._start(op.args["address"]).name)
         elif op.name in ("Query.container", "Query.directory"):
-            self.places[op.digest] = _Place(self._start("scratch").name)
+            self.places[op.digest] = _Place("scratch")
         elif op.field in _INSIDE and op.parent is not None:
             self.places[op.digest] = self._inside(op, op.parent)
         elif op.parent is not None and op.parent.digest in self.places:
@@ -73,19 +76,32 @@ class _Writer:
         """Add to the parent's stage, or start one from it when others need the parent as it is."""
         held = self.places[parent.digest]
         stage = next((s for s in self.stages if s.name == held.source), None)
-        if op.type == "Directory" and (stage is None or held.path != "/"):
+        if op.type == "Directory" and held.source != "scratch" and (stage is None or held.path != "/"):
             stage = self._start("scratch")
-            stage.lines.append(f"COPY --from={held.source} {held.path} /")
+            stage.lines.append(self._copied(stage, held, "/"))
         elif stage is None or self.uses[parent.digest] > 1:
             stage = self._start(held.source)
         mounts = held.mounts
         if (mount := self._mount(op)) is not None:
             mounts = (*mounts, mount)
+            stage.needs |= {held.source for held in self._sources(op)}
         else:
-            stage.lines += self._lines(op, mounts)
+            stage.lines += self._lines(op, stage, mounts)
         self.places[op.digest] = _Place(stage.name, "/", mounts)
 
-    def _lines(self, op: Op, mounts: Sequence[str]) -> list[str]:
+    def _sources(self, op: Op) -> list[_Place]:
+        """Give where the directories and files are that an operation takes."""
+        return [
+            self.places[one.digest]
+            for one in op.inputs()
+            if one is not op.parent and one.digest in self.places
+        ]
+
+    def _copied(self, stage: _Stage, source: _Place, target: str, options: str = "") -> str:
+        stage.needs.add(source.source)
+        return f"COPY --from={source.source} {options}{source.path} {target}"
+
+    def _lines(self, op: Op, stage: _Stage, mounts: Sequence[str]) -> list[str]:
         if op.field == "withExec":
             options = "".join(f"{mount} " for mount in mounts)
             return [f"RUN {options}{json.dumps(op.args['args'], ensure_ascii=False)}"]
@@ -94,7 +110,8 @@ class _Writer:
             held = self.places.get(source.digest) if isinstance(source, Op) else None
             if held is not None:
                 owner = f"--chown={op.args['owner']} " if op.args.get("owner") else ""
-                return [f"COPY --from={held.source} {owner}{held.path} {op.args.get('path', '/')}"]
+                target = posixpath.join("/", op.args.get("path", "/")) if op.type == "Directory" else ""
+                return [self._copied(stage, held, target or op.args.get("path", "/"), owner)]
         write = _INSTRUCTIONS.get(op.field)
         return write(op.args) if write else [f"# no counterpart: {op}"]
 
@@ -114,7 +131,7 @@ class _Writer:
         return f"--mount=type=secret,id={secret},{where}"
 
     def _start(self, base: str) -> _Stage:
-        stage = _Stage(f"s{len(self.stages) + 1}", [])
+        stage = _Stage(f"s{len(self.stages) + 1}", [], {base})
         stage.lines.append(f"FROM {base} AS {stage.name}")
         self.stages.append(stage)
         return stage
@@ -127,16 +144,22 @@ def containerfile(operations: Sequence[Op]) -> str:
     writer = _Writer(uses)
     for op in operations:
         writer.write(op)
-    read = "\n".join(line for stage in writer.stages for line in stage.lines[1:])
-    kept = [s for i, s in enumerate(writer.stages) if len(s.lines) > 1 or _is_needed(s, i, writer, read)]
     head = [f"# build context {name}: {path}" for path, name in writer.contexts.items()]
-    return "\n\n".join(["\n".join(one) for one in [head, *(stage.lines for stage in kept)] if one]) + "\n"
+    parts = [head, *(stage.lines for stage in _ordered(writer, operations))]
+    return "\n\n".join("\n".join(one) for one in parts if one) + "\n"
 
 
-def _is_needed(stage: _Stage, index: int, writer: _Writer, read: str) -> bool:
-    """Say whether an otherwise empty stage is a base, a source, or the last one."""
-    used = any(other.lines[0].startswith(f"FROM {stage.name} AS") for other in writer.stages)
-    return used or f"from={stage.name} " in read + " " or index == len(writer.stages) - 1
+def _ordered(writer: _Writer, operations: Sequence[Op]) -> list[_Stage]:
+    """Put each stage behind those it needs, and the one of the last operation at the end."""
+    by_name = {stage.name: stage for stage in writer.stages}
+    graph = {stage.name: sorted(stage.needs & by_name.keys()) for stage in writer.stages}
+    names = list(TopologicalSorter(graph).static_order())
+    final = next(
+        (writer.places[op.digest].source for op in reversed(operations) if op.digest in writer.places), ""
+    )
+    return [by_name[name] for name in names if name != final] + [
+        by_name[name] for name in names if name == final
+    ]
 
 
 def _heredoc(args: Mapping[str, Any]) -> list[str]:

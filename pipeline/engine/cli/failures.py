@@ -43,8 +43,10 @@ def report(
         text += f"did you mean {error.meant}?\n" if error.meant else ""
         text += f"Run '{error.path} --help' for usage.\n" if error.path else ""
     failed = failed_exec(error)
-    for title in ("stdout", "stderr") if failed else ():
-        if output := str(getattr(failed, title)).rstrip("\n"):
+    # A function that wraps a failed process in an error of its own ends with 1, but what it wrote is shown.
+    shown = failed or (failed_exec(error.__cause__) if error.__cause__ else None)
+    for title in ("stdout", "stderr") if shown else ():
+        if output := str(getattr(shown, title)).rstrip("\n"):
             text += f"{title.capitalize()}:\n{output}\n"
     stderr.write(scrub(text))
     return int(getattr(failed, "exit_code", 0)) or EXIT_FAILED

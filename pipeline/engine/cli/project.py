@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import sys
@@ -119,6 +120,10 @@ async def open_session(settings: Settings, *, plan: bool = False) -> "AsyncItera
             gc.enable()
             try:
                 yield session
+            except asyncio.CancelledError:
+                # The server's open requests end with the session; that is no fault to log.
+                logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+                raise
             finally:
                 await _close_client()
     finally:

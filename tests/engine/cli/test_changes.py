@@ -8,6 +8,7 @@ import pytest
 from pipeline.engine.cli.changes import Consent, apply_changes, ask_on
 from pipeline.engine.cli.failures import CommandError
 from pipeline.engine.cli.queries import CoreRef
+from pipeline.engine.errors import UnsupportedError
 
 from .conftest import RecordingSession
 
@@ -67,6 +68,17 @@ async def test_no_changes_need_no_consent():
     await apply_changes(session(empty=True), CHANGES, FOLDER, Consent(given=False, ask=None), out)
 
     assert out.getvalue() == "No changes to apply.\n"
+
+
+async def test_without_a_patch_the_paths_are_shown():
+    """An engine that cannot make a patch still shows what would change."""
+    asked = session()
+    asked.answers = {**asked.answers, "asPatch": UnsupportedError("Changeset.asPatch")}
+    out = io.StringIO()
+
+    await apply_changes(asked, CHANGES, FOLDER, Consent(given=True, ask=None), out)
+
+    assert out.getvalue() == "+ new.txt\n~ old.txt\n- gone/\nApplied to /project.\n"
 
 
 class Terminal(io.StringIO):

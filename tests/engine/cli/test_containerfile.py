@@ -41,7 +41,7 @@ def test_one_chain_is_one_stage():
     entry = op("Container", "withEntrypoint", env, args=["python"])
 
     assert containerfile([ROOT, BASE, ran, env, entry]) == (
-        'FROM python:3.13-slim AS s2\nRUN ["echo", "a b"]\nENV A="1"\nENTRYPOINT ["python"]\n'
+        'FROM python:3.13-slim AS s1\nRUN ["echo", "a b"]\nENV A="1"\nENTRYPOINT ["python"]\n'
     )
 
 
@@ -52,8 +52,21 @@ def test_another_stages_files_are_copied_from_it():
     final = op("Container", "withDirectory", BASE, path="/w", source=wheels)
     text = containerfile([ROOT, BASE, built, wheels, final])
 
-    assert 'FROM s2 AS s3\nRUN ["make"]' in text
-    assert text.endswith("FROM s2 AS s4\nCOPY --from=s3 /wheels /w\n")
+    assert 'FROM s1 AS s2\nRUN ["make"]' in text
+    assert text.endswith("FROM s1 AS s3\nCOPY --from=s2 /wheels /w\n")
+
+
+def test_every_stage_stands_behind_what_it_needs():
+    """A stage that is continued after another was begun still comes last."""
+    begun = op("Container", "withExec", BASE, args=["first"])
+    made = op(
+        "Directory", "withNewFile", op("Directory", "directory"), path="x", contents="x", permissions=420
+    )
+    final = op("Container", "withDirectory", begun, path="/d", source=made)
+    text = containerfile([ROOT, BASE, begun, op("Directory", "directory"), made, final])
+
+    assert text.splitlines()[-1] == "COPY --from=s2 / /d"
+    assert text.index("FROM scratch AS s2") < text.index("FROM python:3.13-slim AS s1")
 
 
 def test_mounts_and_secrets_are_run_options():

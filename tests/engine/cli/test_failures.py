@@ -55,6 +55,13 @@ def test_a_functions_own_error_is_named_so():
     assert told(caused(KeyError())) == (1, "Error: FunctionError: KeyError\n")
 
 
+def test_a_wrapped_process_ends_with_1_and_shows_its_output():
+    """A function's own error around a failed exec is exit code 1, as with Dagger, and nothing is hidden."""
+    exit_code, words = told(caused(ExceptionGroup("g", [ExecError(["x"], 9, "", "why")])))
+
+    assert (exit_code, words) == (1, "Error: FunctionError: exit code: 9\nStderr:\nwhy\n")
+
+
 def test_a_usage_error_names_the_near_miss_and_the_help():
     """The first line is Dagger's, then the suggestion, then where help is."""
     _, words = told(UsageError("unknown flag: --nope", "wheelhouse call f", "--name"))
