@@ -82,7 +82,10 @@ class _Writer:
         elif stage is None or self.uses[parent.digest] > 1:
             stage = self._start(held.source)
         mounts = held.mounts
-        if (mount := self._mount(op)) is not None:
+        if op.field in ("withoutMount", "withoutSecretVariable"):
+            gone = f"target={op.args.get('path')}," if "path" in op.args else f"env={op.args.get('name')},"
+            mounts = tuple(one for one in mounts if gone not in one + ",")
+        elif (mount := self._mount(op)) is not None:
             mounts = (*mounts, mount)
             stage.needs |= {held.source for held in self._sources(op)}
         else:
@@ -99,6 +102,8 @@ class _Writer:
 
     def _copied(self, stage: _Stage, source: _Place, target: str, options: str = "") -> str:
         stage.needs.add(source.source)
+        if source.source == "scratch":
+            return f"# no counterpart: an empty folder at {target}"
         return f"COPY --from={source.source} {options}{source.path} {target}"
 
     def _lines(self, op: Op, stage: _Stage, mounts: Sequence[str]) -> list[str]:
@@ -175,6 +180,17 @@ def _pair(word: str) -> Callable[[Mapping[str, Any]], list[str]]:
     return lambda args: [f"{word} {args['name']}={json.dumps(args['value'], ensure_ascii=False)}"]
 
 
+def _healthcheck(args: Mapping[str, Any]) -> list[str]:
+    names = {
+        "interval": "interval",
+        "timeout": "timeout",
+        "startPeriod": "start-period",
+        "retries": "retries",
+    }
+    options = "".join(f"--{flag}={args[name]} " for name, flag in names.items() if args.get(name))
+    return [f"HEALTHCHECK {options}CMD {json.dumps(args['args'], ensure_ascii=False)}"]
+
+
 _INSIDE: Final = ("directory", "file", "rootfs")
 _MOUNTS: Final = {
     "withMountedCache": "cache",
@@ -188,7 +204,7 @@ _INSTRUCTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
     "withLabel": _pair("LABEL"),
     "withEntrypoint": _json("ENTRYPOINT", "args"),
     "withDefaultArgs": _json("CMD", "args"),
-    "withDockerHealthcheck": _json("HEALTHCHECK CMD", "args"),
+    "withDockerHealthcheck": _healthcheck,
     "withExposedPort": lambda args: [f"EXPOSE {args['port']}/{str(args.get('protocol', 'TCP')).lower()}"],
     "withNewFile": _heredoc,
     "withUser": lambda args: [f"USER {args['name']}"],

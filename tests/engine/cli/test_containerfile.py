@@ -88,6 +88,25 @@ def test_mounts_and_secrets_are_run_options():
     assert "# build context host1: /src" in text
 
 
+def test_a_removed_mount_is_gone():
+    """A mount that was taken away is in no later RUN."""
+    volume = op("CacheVolume", "cacheVolume", key="pip")
+    cached = op("Container", "withMountedCache", BASE, path="/c", cache=volume)
+    without = op("Container", "withoutMount", cached, path="/c")
+    ran = op("Container", "withExec", without, args=["x"])
+
+    assert containerfile([ROOT, BASE, volume, cached, without, ran]).endswith('RUN ["x"]\n')
+
+
+def test_a_healthcheck_keeps_its_times():
+    """Interval, timeout, start period and retries become options."""
+    args = {"args": ["true"], "interval": "10s", "timeout": "3s", "startPeriod": "30s", "retries": 3}
+    checked = op("Container", "withDockerHealthcheck", BASE, **args)
+
+    expected = 'HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["true"]\n'
+    assert containerfile([ROOT, BASE, checked]).endswith(expected)
+
+
 def test_what_has_no_counterpart_is_said():
     """An operation that a Containerfile does not have stays as a comment."""
     changed = op("Container", "withAnnotation", BASE, name="a", value="b")
