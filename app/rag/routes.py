@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
-from rag.errors import InputError, UnknownNameError
+from rag.errors import InputError
 from rag.metrics import CONTENT_TYPE
 from rag.schemas import EmbeddingsRequest
 from rag.service import Service
@@ -53,10 +53,12 @@ async def models(service: Given) -> dict[str, Any]:
 
 @router.post("/v1/embeddings")
 async def embeddings(asked: EmbeddingsRequest, service: Given) -> JSONResponse:
-    """Embed texts or token ids, answering as OpenAI does."""
+    """Embed texts or token ids, answering as OpenAI does.
+
+    The one model answers whatever name is asked for, so that a client configured for another server
+    works unchanged; the answer says which model it was.
+    """
     name = service.embedder.name
-    if asked.model not in (None, name):
-        raise UnknownNameError(f"no model '{asked.model}'. This server has '{name}'.", param="model")
     made = await service.embed(asked.input)
     rows = [_shaped(row, asked) for row in made.vectors]
     return JSONResponse(
