@@ -81,8 +81,11 @@ class Assembly:
             raise LockError.of(
                 "the source has no models.lock", expected="sha256 and size of each file", do=REFRESH
             )
-        kitchen = Kitchen(builder=self.builder, hub=self.hub, lock=text, source=self.source)
-        return model_directories(kitchen, self.config, declared)
+        return model_directories(self.kitchen(text), self.config, declared)
+
+    def kitchen(self, models_lock: str) -> Kitchen:
+        """Return what models are made with, given the text of models.lock."""
+        return Kitchen(builder=self.builder, hub=self.hub, lock=models_lock, source=self.source)
 
     async def image(self, variant: Variant, base: Base) -> dagger.Container:
         """Return the runtime image of a variant."""

@@ -92,7 +92,7 @@ class ServiceConfig(Declared):
 
 
 class ProjectTable(BaseModel):
-    """`[project]` and `[dependency-groups]`: what the lock is checked against and the labels come from."""
+    """`[project]`: what the lock is checked against and the labels come from."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -113,6 +113,8 @@ class Config(Declared):
 
     project: ProjectTable
     service: ServiceConfig
+    groups: frozenset[str] = frozenset()
+    """Names of `[dependency-groups]`."""
 
     @classmethod
     def parse(cls, pyproject: str) -> Self:
@@ -137,7 +139,9 @@ class Config(Declared):
                 do="Copy the one of the reference service (app/pyproject.toml) and adapt it.",
             )
         try:
-            config = cls.model_validate({"project": tables.get("project", {}), "service": service})
+            groups = frozenset(tables.get("dependency-groups", {}))
+            project = tables.get("project", {})
+            config = cls.model_validate({"project": project, "service": service, "groups": groups})
         except ValidationError as error:
             raise ConfigError("\n".join(_explain(detail) for detail in error.errors())) from error
         _check_references(config)

@@ -11,7 +11,9 @@ from packaging.utils import canonicalize_name
 
 from pipeline.errors import LockError
 
-REFRESH: Final = "Run `wheelhouse call lock` (or `dagger call lock`) and commit what it changes."
+REFRESH: Final = (
+    "Run `wheelhouse call lock -o app` (or `dagger call lock -o app`; app: the service) and commit it."
+)
 HASH: Final = re.compile(r"--hash[= ]([a-z0-9]+:[0-9a-f]+)")
 INDEX: Final = re.compile(r"(?:--index-url|--extra-index-url|-i)[= ](\S+)")
 

@@ -1,5 +1,6 @@
 """The main object: what `dagger functions` lists, each method one call of a room."""
 
+import time
 from typing import Annotated
 
 import dagger
@@ -12,6 +13,7 @@ from pipeline.checks import test_reports
 from pipeline.layers import layer_table
 from pipeline.models import Hub, model_cache
 from pipeline.publish import publish_tested
+from pipeline.refresh import fresh_locks
 from pipeline.tags import Commit
 from pipeline.variants import Base, Variant
 
@@ -35,6 +37,14 @@ class Wheelhouse:
     hf_endpoint: Annotated[str, Doc("Base URL of a model hub; empty: the public one")] = ""
     hf_token: Annotated[dagger.Secret | None, Doc("Access token of the model hub")] = None
 
+    # mypy: the SDK's overloads of `function` leave out `cache`, which it accepts at run time.
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
+    async def lock(
+        self, upgrade: Annotated[bool, Doc("Newest versions, not only what is missing")] = False
+    ) -> dagger.Directory:
+        """Make the lock files anew; save them with -o into the service's folder."""
+        return await fresh_locks(await self._assembly(), upgrade=upgrade, now=str(time.time_ns()))
+
     @function
     async def wheels(self, variant: Which = Variant.CPU) -> dagger.Directory:
         """Make every wheel that a variant needs, each checked by its hash."""
@@ -50,7 +60,6 @@ class Wheelhouse:
         """Build the runtime image of a variant."""
         return await (await self._assembly()).image(variant, base)
 
-    # mypy: the SDK's overloads of `function` leave out `cache`, which it accepts at run time.
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     async def artifacts(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> dagger.Directory:
         """Make the archive of an image and a page about it: layers, wheels, models, seconds."""

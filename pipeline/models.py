@@ -45,24 +45,44 @@ class Kitchen:
             .directory("/out")
         )
 
-    def _fetched(self, name: str, model: ModelConfig) -> dagger.Directory:
-        cache = dag.cache_volume("wheelhouse-weights")
-        container = (
-            _with_packages(self.builder, "models/fetch-requirements.txt")
-            .with_mounted_directory("/programs", program_files("models"))
-            .with_mounted_file("/in/models.lock", text_file("models.lock", self.lock))
-            .with_mounted_cache(WEIGHTS_CACHE, cache)
+    def fresh_lock(self, pyproject: dagger.File, now: str) -> dagger.File:
+        """Return models.lock made anew from what the project declares; every model is fetched."""
+        lock = [
+            "python3",
+            "-m",
+            "models.lock",
+            "--pyproject",
+            "/in/pyproject.toml",
+            "--out",
+            "/out/models.lock",
+        ]
+        return (
+            self._fetcher()
+            .with_mounted_directory("/service", self.source)
+            .with_mounted_file("/in/pyproject.toml", pyproject)
+            .with_env_variable("WHEELHOUSE_NOW", now)
+            .with_exec([*lock, "--service", "/service", "--cache", WEIGHTS_CACHE])
+            .file("/out/models.lock")
         )
-        if self.hub.endpoint:
-            container = container.with_env_variable("HF_ENDPOINT", self.hub.endpoint)
-        if self.hub.token:
-            container = container.with_secret_variable("HF_TOKEN", self.hub.token)
+
+    def _fetched(self, name: str, model: ModelConfig) -> dagger.Directory:
+        container = self._fetcher().with_mounted_file("/in/models.lock", text_file("models.lock", self.lock))
         fetch = ["python3", "-m", "models.fetch", "--lock", "/in/models.lock", "--model", name]
         if any(place.startswith("dir://") for place in (model.source, *model.mirrors)):
             container = container.with_mounted_directory("/service", self.source)
             fetch += ["--service", "/service"]
-        fetch += ["--out", "/out", "--cache", WEIGHTS_CACHE]
-        return self.builder.online(container).with_exec(fetch).directory("/out")
+        return container.with_exec([*fetch, "--out", "/out", "--cache", WEIGHTS_CACHE]).directory("/out")
+
+    def _fetcher(self) -> dagger.Container:
+        """Return a container that reaches hub and index, with the files of earlier fetches."""
+        container = (
+            self.builder.online(_with_packages(self.builder, "models/fetch-requirements.txt"))
+            .with_mounted_directory("/programs", program_files("models"))
+            .with_mounted_cache(WEIGHTS_CACHE, dag.cache_volume("wheelhouse-weights"))
+        )
+        if self.hub.endpoint:
+            container = container.with_env_variable("HF_ENDPOINT", self.hub.endpoint)
+        return container.with_secret_variable("HF_TOKEN", self.hub.token) if self.hub.token else container
 
 
 def model_directories(
