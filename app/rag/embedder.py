@@ -57,16 +57,12 @@ class LocalEmbedder:
             ModelError: a file differs from the card or cannot be read, or DEVICE=cuda without a GPU.
 
         """
-        card.verify(settings.model_dir)
-        from tokenizers import Tokenizer  # noqa: PLC0415 - only the local variants have it
-
-        try:
-            tokenizer = Tokenizer.from_file(str(settings.model_dir / "tokenizer.json"))
-        except Exception as exc:  # tokenizers raises the bare class
-            raise ModelError(f"{settings.model_dir}/tokenizer.json: not a tokenizer: {exc}") from exc
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(card.max_tokens)
-        session = _open_session(settings)
+        # Hashing and opening need no interpreter lock: side by side they take the time of one.
+        with ThreadPoolExecutor(1, thread_name_prefix="verify") as beside:
+            verified = beside.submit(card.verify, settings.model_dir)
+            session = _open_session(settings)
+            verified.result()
+        tokenizer = _open_tokenizer(settings, card)
         if len(session.get_outputs()[0].shape) == TOKEN_VECTORS and card.pooling not in POOLINGS:
             raise ModelError(
                 f"{settings.model_dir}: found pooling {card.pooling!r}, expected one of {POOLINGS}."
@@ -140,6 +136,18 @@ def start_loading(settings: Settings) -> Future[Embedder] | None:
     loading: Future[Embedder] = pool.submit(LocalEmbedder.load, settings, card)
     pool.shutdown(wait=False)
     return loading
+
+
+def _open_tokenizer(settings: Settings, card: ModelCard) -> Any:
+    from tokenizers import Tokenizer  # noqa: PLC0415 - only the local variants have it
+
+    try:
+        tokenizer = Tokenizer.from_file(str(settings.model_dir / "tokenizer.json"))
+    except Exception as exc:  # tokenizers raises the bare class
+        raise ModelError(f"{settings.model_dir}/tokenizer.json: not a tokenizer: {exc}") from exc
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(card.max_tokens)
+    return tokenizer
 
 
 def _open_session(settings: Settings) -> Any:
