@@ -143,7 +143,9 @@ def _mean(g: GraphWriter, tokens: str) -> str:
 
 
 def _cls(g: GraphWriter, tokens: str) -> str:
-    return g.add("Gather", [tokens, g.tensor("first", np.array(0, np.int64))], "cls", axis=1)
+    # A list of one index, not a scalar: the runtime merges equal constants whatever their rank.
+    first = g.add("Gather", [tokens, g.axes(0)], "first_token", axis=1)
+    return g.add("Squeeze", [first, g.axes(1)], "cls")
 
 
 def _max(g: GraphWriter, tokens: str) -> str:

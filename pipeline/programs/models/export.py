@@ -126,11 +126,14 @@ def export_ready(job: Job, ready: ReadyModel) -> dict[str, Any]:
 
 def describe(likeness: Likeness, precision: str, size_bytes: int) -> None:
     """Print the gate's numbers on stdout."""
+    judged = (
+        "" if likeness.ranks else "; Skipped: the reference ranks like chance, so rankings are not judged"
+    )
     print(
         f"gate: {precision} {size_bytes / 1e6:.2f} MB, {likeness.texts} texts: "
         f"cosine mean {likeness.cosine_mean:.5f}, worst {likeness.cosine_worst:.5f} "
         f"(batched {likeness.batched_worst:.5f}), nDCG@10 {likeness.ndcg:.4f} "
-        f"of {likeness.ndcg_reference:.4f} (loss {100 * likeness.ndcg_loss:.2f} %)"
+        f"of {likeness.ndcg_reference:.4f} (loss {100 * likeness.ndcg_loss:.2f} %){judged}"
     )
 
 

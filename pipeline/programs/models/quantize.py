@@ -35,7 +35,7 @@ def quantize_rows(table: Any) -> Quantized:
 def quantize_columns(weight: Any) -> Quantized:
     """Quantise a weight (in, out) per output, safe from 16-bit saturation."""
     scales = np.abs(weight).max(axis=0) / LARGEST
-    scales = np.maximum(scales, _pair_sums(weight).max(axis=0) / PAIR_LIMIT)
+    scales = np.maximum(scales, _pair_sums(weight).max(axis=0, initial=0) / PAIR_LIMIT)
     scales = np.maximum(scales, np.finfo(np.float32).tiny)
     values = np.clip(np.round(weight / scales), -LARGEST, LARGEST).astype(np.int8)
     return Quantized(values, scales.astype(np.float32))

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
-REPOSITORY = "owner/tiny"
-
 
 @dataclass
 class HubServer:
     """What the server gives, how it misbehaves, and what it was asked."""
 
     commit: str
+    repository: str
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     token: str | None = None
@@ -30,7 +29,7 @@ class HubServer:
     @property
     def source(self) -> str:
         """Return the hf:// URI of what is served."""
-        return f"hf://{REPOSITORY}@{self.commit}"
+        return f"hf://{self.repository}@{self.commit}"
 
 
 class QuietServer(ThreadingHTTPServer):
@@ -43,9 +42,10 @@ class QuietServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve(commit: str) -> Iterator[HubServer]:
+def serve(commit: str, repository: str = "owner/tiny") -> Iterator[HubServer]:
     """Start the server on a free port; it stops at the end of the block."""
-    hub = HubServer(commit)
+    hub = HubServer(commit, repository)
+    root = f"/{repository}/resolve/"
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -62,10 +62,10 @@ def serve(commit: str) -> Iterator[HubServer]:
             elif hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
                 status = 403 if "Authorization" in self.headers else 401
                 _send(self, status, {"X-Error-Code": "GatedRepo"})
-            elif not path.startswith(f"/{REPOSITORY}/resolve/"):
+            elif not path.startswith(root):
                 _send(self, 404, {"X-Error-Code": "RepoNotFound"})
             else:
-                _resolve(self, hub, path.removeprefix(f"/{REPOSITORY}/resolve/"))
+                _resolve(self, hub, path.removeprefix(root))
 
     with QuietServer(("127.0.0.1", 0), Handler) as server:
         hub.url = f"http://127.0.0.1:{server.server_port}"

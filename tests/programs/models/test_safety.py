@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from models.errors import UnsafeFile
-from models.safety import CHECKS, require_safe_content, require_safe_name
+from models.safety import require_safe_content, require_safe_name
 
 from tests.programs.models.tiny_model import safetensors
 
