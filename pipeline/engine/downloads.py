@@ -9,7 +9,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import Final, cast
 
-from pipeline.engine.engine import Engine
+from pipeline.engine.engine import Engine, refuse
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.states import FileState, SecretState
@@ -24,8 +24,7 @@ async def file(engine: Engine, op: Op) -> FileState:
     path = urllib.parse.urlsplit(url).path
     name = op.args.get("name") or path.rpartition("/")[2] or "index"
     mode = op.args.get("permissions") or 0o600
-    if op.args.get("experimentalServiceHost"):
-        raise EngineError("Query.http(experimentalServiceHost) needs a Dagger engine.")
+    refuse(op, "experimentalServiceHost")
     header = ""
     if op.args.get("authHeader"):
         secret: SecretState = await engine.evaluate(op.args["authHeader"])

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from pipeline.engine.bases import BaseImages
 from pipeline.engine.buildah import Buildah, Working
@@ -34,6 +34,16 @@ HANDLERS: dict[str, Handler] = {}
 """`Container.withExec` -> the function that evaluates it; the table of what is done."""
 
 
+EFFECTS: Final = frozenset(
+    {
+        *("Container.export", "Container.exportImage", "Container.publish", "Container.up"),
+        *("Directory.export", "File.export", "Changeset.export", "Host.findUp"),
+        *("Service.start", "Service.stop", "Service.sync", "Service.up", "EngineCache.prune"),
+    }
+)
+"""Fields whose answer is worth nothing the second time: what they did may be undone since."""
+
+
 def operation(*names: str) -> Callable[[Handler], Handler]:
     """Register a function as the evaluation of one or more API fields."""
 
@@ -45,6 +55,13 @@ def operation(*names: str) -> Callable[[Handler], Handler]:
         return handler
 
     return register
+
+
+def refuse(op: Op, *names: str) -> None:
+    """Raise UnsupportedError for an argument that only a real Dagger engine honours."""
+    for name in names:
+        if op.args.get(name):
+            raise UnsupportedError(f"{op.name}({name})")
 
 
 @dataclass(slots=True)
@@ -74,6 +91,8 @@ class Engine:
     async def evaluate(self, op: Op) -> Any:
         """Return the state or the leaf value of an operation; each runs once per session.
 
+        What acts on the world outside (`EFFECTS`), or reads the host afresh, runs
+        each time it is asked, but only once for those who ask at the same time.
         Raises EngineError; a failed operation is tried again when asked again.
         """
         running = self._memo.get(op.digest)
@@ -83,12 +102,12 @@ class Engine:
                 raise UnsupportedError(op.name)
             running = asyncio.ensure_future(handler(self, op))
             self._memo[op.digest] = running
-            running.add_done_callback(lambda done: self._settle(op.digest, done))
+            running.add_done_callback(lambda done: self._settle(op, done))
         return await asyncio.shield(running)
 
-    def _settle(self, digest: str, done: asyncio.Future[Any]) -> None:
-        if done.cancelled() or done.exception() is not None:
-            self._memo.pop(digest, None)
+    def _settle(self, op: Op, done: asyncio.Future[Any]) -> None:
+        if done.cancelled() or done.exception() is not None or op.fresh or op.name in EFFECTS:
+            self._memo.pop(op.digest, None)
 
     def set_value(self, op: Op, value: Any) -> Op:
         """Give an operation its value without running anything; returns the operation."""
@@ -129,7 +148,9 @@ class Engine:
         if snapshot is None:
             return await self.empty_root()
         if snapshot.image is None:
+            self.store.used(snapshot.key)
             return self.store.tree(snapshot.key)
+        self.store.used(snapshot.image)
         mounted = self._mounted.get(snapshot.image)
         if mounted is None:
             mounted = asyncio.ensure_future(self.buildah.start(snapshot.image))
@@ -146,8 +167,14 @@ class Engine:
         return resolve(root, state.path)
 
     async def kind_of(self, snapshot: Snapshot | None, path: str) -> str | None:
-        """Return `directory`, `file` or None for nothing; remembered for ever."""
-        key = digest_of("kind", snapshot.key if snapshot else "scratch", path)
+        """Return `directory`, `file` or None for nothing; remembered for ever for an image.
+
+        An image is asked by its id: an exec that ran again after its image was
+        pruned may have made other files.
+        """
+        if snapshot is None or snapshot.image is None:
+            return await asyncio.to_thread(_kind, await self.root_of(snapshot), path)
+        key = digest_of("kind", snapshot.image, path)
         known = self.store.read(key)
         if known is None:
             found = await asyncio.to_thread(_kind, await self.root_of(snapshot), path)
@@ -211,14 +238,18 @@ class Engine:
         if image not in self.images:
             self.images = self.buildah.images()
         if image in self.images:
+            self.store.used(image)
             return image
         self.store.forget(key)
         return None
 
     async def rootfs_image(self, snapshot: Snapshot | None) -> str | None:
         """Return the image id of a file system; a folder becomes an image of one layer."""
-        if snapshot is None or snapshot.image is not None:
-            return snapshot.image if snapshot else None
+        if snapshot is None:
+            return None
+        if snapshot.image is not None:
+            self.store.used(snapshot.image)
+            return snapshot.image
         source = await self.root_of(snapshot)
         made = await self.layered(
             ContainerState(),

@@ -1,13 +1,14 @@
 """Run a process in a container: mounts laid over, outputs kept, nothing of it left in the image."""
 
 import asyncio
+import contextlib
 import json
 import os
 import posixpath
 import re
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -71,7 +72,8 @@ class Laid:
     """Copy-on-write mounts, by target."""
     copies: dict[str, Path] = field(default_factory=dict)
     """Private copies of mounted files, by target."""
-    hosts: dict[str, str] = field(default_factory=dict)
+    caches: Mapping[str, str] = field(default_factory=dict)
+    """Names of the cache mounts' folders, by target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,27 @@ class Command:
     hosts: Sequence[tuple[str, str]] = ()
     """Address and name of each service in reach."""
     hostname: str = "dagger"
+    caches: Mapping[str, str] = field(default_factory=dict)
+    """Target of each cache mount -> name of the folder it gets."""
+
+
+@contextlib.asynccontextmanager
+async def caches(engine: "Engine", state: ContainerState) -> AsyncIterator[Mapping[str, str]]:
+    """Give each cache mount its folder, for as long as an exec needs it.
+
+    SHARED: everyone's. LOCKED: the same, one exec at a time. PRIVATE: the same
+    if no exec has it, else the next one that is free. Locks are taken in one
+    order, so that two execs never wait for each other.
+    """
+    mounts = [(m.target, m.source, m.sharing) for m in state.mounts if isinstance(m.source, CacheState)]
+    names = {target: cache.key for target, cache, _ in mounts}
+    async with contextlib.AsyncExitStack() as stack:
+        for key in sorted({cache.key for _, cache, sharing in mounts if sharing == "LOCKED"}):
+            await stack.enter_async_context(engine.store.lock(f"use-{key}"))
+        for target, cache, sharing in mounts:
+            if sharing == "PRIVATE":
+                names[target] = stack.enter_context(engine.store.first_free(f"use-{cache.key}"))[4:]
+        yield names
 
 
 async def lay(
@@ -91,6 +114,7 @@ async def lay(
 ) -> Laid:
     """Prepare mounts, users, environment; write the runtime's specification."""
     laid = Laid(working, scratch_spec(engine, scratch), scratch)
+    laid.caches = command.caches
     mounts = [await _mount(engine, mount, laid) for mount in state.mounts]
     user = _user(state, command, working.path)
     cwd = state.config.workdir or "/"
@@ -180,12 +204,14 @@ def _write_secret(path: Path, value: str, mount: Mount, root: Path) -> None:
 
 async def _cache_folder(engine: "Engine", mount: Mount, cache: CacheState, laid: Laid) -> Path:
     """Return the folder of a cache volume, seeded and owned when it is new."""
-    folder = engine.store.cache(cache.key)
+    name = laid.caches.get(mount.target, cache.key)
+    folder = engine.store.cache(name)
+    engine.store.used(name)
     if not folder.exists():
-        async with engine.store.lock(f"cache-{cache.key}"):
+        async with engine.store.lock(f"cache-{name}"):
             if not folder.exists():
                 source = await engine.path_of(cache.source) if cache.source else None
-                made = laid.scratch / f"cache-{cache.key}"
+                made = laid.scratch / f"cache-{name}"
                 await asyncio.to_thread(_make_cache, made, source)
                 made.rename(folder)
     owner = mount.owner or cache.owner

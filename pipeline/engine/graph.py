@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -28,12 +28,17 @@ class Op:
     """The object that the field is asked on; None for the root."""
     args: Mapping[str, Any]
     digest: str = ""
+    fresh: bool = False
+    """Made from host files that are to be read each time (`noCache`)."""
 
     @classmethod
     def make(cls, type_name: str, field_name: str, parent: "Op | None", args: Mapping[str, Any]) -> "Op":
         """Return the operation with its digest computed."""
         digest = digest_of(type_name, field_name, parent.digest if parent else "", _plain(args))
-        return cls(type_name, field_name, parent, args, digest)
+        op = cls(type_name, field_name, parent, args, digest)
+        if args.get("noCache") or any(one.fresh for one in op.inputs()):
+            return replace(op, fresh=True)
+        return op
 
     @property
     def owner(self) -> str:

@@ -24,7 +24,9 @@ from graphql import (
     GraphQLScalarType,
     GraphQLSchema,
     GraphQLString,
+    IntValueNode,
     Undefined,
+    ValueNode,
 )
 
 from pipeline.engine.api import INTERFACES, ApiTable, ArgSpec, FieldSpec
@@ -56,7 +58,7 @@ class _Builder:
         self.operations = operations
         self.named: dict[str, Any] = {
             "String": GraphQLString,
-            "Int": GraphQLInt,
+            "Int": wide_int(),
             "Float": GraphQLFloat,
             "Boolean": GraphQLBoolean,
             "ID": GraphQLID,
@@ -151,6 +153,28 @@ class _Builder:
         if not isinstance(value, str):
             raise GraphQLError(f"expected an id, found {value!r}")
         return self.find(value)
+
+
+def wide_int() -> GraphQLScalarType:
+    """Return GraphQL's Int with 64 bits, as Dagger has it: sizes of large files do not fit into 32."""
+    made = object.__new__(GraphQLScalarType)  # the constructor refuses the name of a built-in type
+    made.__dict__.update(vars(GraphQLInt))
+    made.serialize = int
+    made.parse_value = _whole
+    made.parse_literal = _whole_literal
+    return made
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
+        raise GraphQLError(f"Int cannot represent {value!r}: expected a whole number of 64 bits")
+    return value
+
+
+def _whole_literal(node: ValueNode, _variables: Mapping[str, Any] | None = None) -> int:
+    if not isinstance(node, IntValueNode):
+        raise GraphQLError("Int cannot represent a value that is no whole number", node)
+    return _whole(int(node.value))
 
 
 def _found(find: Callable[[str], Op], _source: Op | None, _info: GraphQLResolveInfo[Any], /, id: str) -> Op:  # noqa: A002 - the API's argument name

@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.engine import execs
@@ -152,7 +152,11 @@ class Services:
             engine.progress.output(state.key, stream, engine.secrets.scrub(data.decode(errors="replace")))  # type: ignore[arg-type]
 
         with engine.store.scratch(engine.session) as scratch:
-            async with engine.buildah.working(image) as working:
+            async with (
+                execs.caches(engine, state.container) as folders,
+                engine.buildah.working(image) as working,
+            ):
+                order = replace(order, caches=folders)
                 laid = await execs.lay(engine, state.container, order, working, scratch)
                 running.laid = laid
                 ready.set_result(laid)

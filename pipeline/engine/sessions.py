@@ -29,6 +29,8 @@ class Registration:
         path = store.root / "sessions" / name
         document = {"pid": os.getpid(), "started": started(os.getpid()), "memory": str(memory)}
         path.write_text(json.dumps(document))
+        with store.exclusive("prune"):
+            pass  # what is being removed now is gone before this session looks at anything
         try:
             yield cls(store, name)
         finally:

@@ -218,6 +218,13 @@ class ChangesetState:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvFileState:
+    """Be the lines of an env file: names and values as written."""
+
+    entries: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class GitState:
     """Be a repository, or one commit of it when `commit` is set."""
 
@@ -229,6 +236,8 @@ class GitState:
     keep_git_dir: bool = True
     auth: tuple[str, SecretState] | None = None
     """User name and token for HTTP."""
+    auth_header: SecretState | None = None
+    """Value of HTTP's Authorization header."""
 
 
 Value = Mapping[str, Any]

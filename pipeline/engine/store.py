@@ -7,6 +7,7 @@ Layout below the root::
     caches/<key>/           cache volumes, writable
     work/<session>/         scratch of one process; removed when it ends or dies
     storage/                containers-storage: the committed images
+    uses/<name>             empty; its time is when the thing of that name was last used
     locks/<key>             held with flock, so that they die with their process
 """
 
@@ -47,7 +48,7 @@ class Store:
         base = Path(given) if given else (Path(home) / "wheelhouse" if home else _user_cache())
         store = cls(base.expanduser().absolute() / FORMAT)
         try:
-            for name in ("records", "trees", "caches", "work", "locks", "sessions", "storage"):
+            for name in ("records", "trees", "caches", "work", "uses", "locks", "sessions", "storage"):
                 (store.root / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
@@ -105,8 +106,11 @@ class Store:
         return self.trees / key
 
     def has_tree(self, key: str) -> bool:
-        """Say whether the folder of a key is complete."""
-        return self.tree(key).is_dir()
+        """Say whether the folder of a key is complete; who asks is about to use it."""
+        if not self.tree(key).is_dir():
+            return False
+        self.used(key)
+        return True
 
     def keep_tree(self, made: Path, key: str) -> None:
         """Move a finished folder to its key; the first of two makers wins."""
@@ -116,6 +120,48 @@ class Store:
             if not self.has_tree(key):
                 raise
             shutil.rmtree(made)
+
+    def used(self, name: str) -> None:
+        """Note that a tree, an image or a cache volume is used now."""
+        path = self.root / "uses" / name
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            path.touch()
+
+    def unused(self, name: str) -> None:
+        """Drop the note of a thing that was removed."""
+        (self.root / "uses" / name).unlink(missing_ok=True)
+
+    def last_use(self, name: str, thing: Path) -> float:
+        """Return when a thing was last used, seconds since 1970; without a note, when it was made."""
+        for path in (self.root / "uses" / name, thing):
+            with contextlib.suppress(OSError):
+                found = path.stat()
+                return found.st_mtime if path != thing else found.st_ctime
+        return 0.0
+
+    def live_sessions(self) -> list[float]:
+        """Return when each live session of this store began, seconds since 1970."""
+        from pipeline.engine.sessions import alive  # noqa: PLC0415 - the two refer to each other
+
+        return [path.stat().st_mtime for path in (self.root / "sessions").iterdir() if alive(path)]
+
+    def prune(self, keep_bytes: int) -> int:
+        """Remove what was unused for longest until at most `keep_bytes` are held.
+
+        Safe while sessions run. Returns how many bytes were freed.
+        """
+        from pipeline.engine import pruning  # noqa: PLC0415 - only for `wheelhouse prune`
+
+        return pruning.prune(self, keep_bytes)
+
+    @contextlib.contextmanager
+    def exclusive(self, key: str) -> Iterator[None]:
+        """Hold a lock, waiting for it without an event loop."""
+        with (self.root / "locks" / key).open("w") as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+            yield
 
     def cache(self, key: str) -> Path:
         """Return the folder of a cache volume."""
@@ -130,6 +176,18 @@ class Store:
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 0.2)
             yield
+
+    @contextlib.contextmanager
+    def first_free(self, key: str) -> Iterator[str]:
+        """Hold the first lock of `key`, `key-2`, `key-3`, … that nobody has; give its name."""
+        number = 1
+        while True:
+            name = key if number == 1 else f"{key}-{number}"
+            with (self.root / "locks" / name).open("w") as file:
+                if _try_lock(file.fileno()):
+                    yield name
+                    return
+            number += 1
 
     @contextlib.contextmanager
     def scratch(self, session: str) -> Iterator[Path]:

@@ -1,31 +1,41 @@
 """Evaluate the API's fields: one file per family, each function registered under its field's name."""
 
 from pipeline.engine.ops import (
+    changeset,
     config,
     directory,
+    envfile,
     exec_,
     file,
     filesystem,
     git,
     host,
     image,
+    jsonvalue,
+    module,
     mounts,
     query,
     service,
+    stored,
     values,
 )
 
 __all__ = [
+    "changeset",
     "config",
     "directory",
+    "envfile",
     "exec_",
     "file",
     "filesystem",
     "git",
     "host",
     "image",
+    "jsonvalue",
+    "module",
     "mounts",
     "query",
     "service",
+    "stored",
     "values",
 ]

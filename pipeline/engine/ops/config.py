@@ -285,10 +285,16 @@ async def image_ref(engine: Engine, op: Op) -> str:
     return state.image_ref
 
 
-@operation("Container.experimentalWithAllGPUs")
+@operation("Container.experimentalWithAllGPUs", "Container.experimentalWithGPU")
 async def with_all_gpus(engine: Engine, op: Op) -> ContainerState:
     """Ask for the machine's GPUs; refused at the exec where there is none."""
     return replace(await engine.container(op), gpus=True)
+
+
+@operation("Container.withDefaultTerminalCmd")
+async def with_default_terminal_cmd(engine: Engine, op: Op) -> ContainerState:
+    """Change nothing: a terminal is refused anyway."""
+    return await engine.container(op)
 
 
 @operation("Container.withError")

@@ -1,22 +1,23 @@
 """Directory: immutable folders; each change makes a new one of hard links."""
 
 import asyncio
-from collections.abc import Callable
+import posixpath
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.engine import listing, searching
-from pipeline.engine.comparing import Changes, changes, diff, tree_digest
-from pipeline.engine.copying import Copying, copy_file, copy_tree
+from pipeline.engine.comparing import diff, tree_digest
+from pipeline.engine.copying import Copying, copy_file
 from pipeline.engine.engine import Engine, operation, readable
 from pipeline.engine.errors import EngineError
 from pipeline.engine.files import make_directory, make_symlink, remove, set_owner, set_times, write_file
 from pipeline.engine.graph import Op, digest_of
-from pipeline.engine.ops.filesystem import checked_directory, checked_file, filter_of, lazily
+from pipeline.engine.ops.filesystem import checked_directory, checked_file, filter_of, lazily, merging
 from pipeline.engine.ops.values import many
 from pipeline.engine.owners import parse_owner
-from pipeline.engine.states import ChangesetState, DirectoryState, FileState
+from pipeline.engine.states import DirectoryState, FileState
 
 
 async def edit(engine: Engine, op: Op, what: object, change: Callable[[Path], None]) -> DirectoryState:
@@ -106,11 +107,10 @@ async def with_directory(engine: Engine, op: Op) -> DirectoryState:
     """Merge a directory in."""
     source: DirectoryState = await engine.evaluate(op.args["source"])
     wanted, owner, mode = filter_of(op), _owner(op), op.args.get("permissions")
-    copying = Copying(filter=wanted, owner=owner, mode=mode)
     path = op.args["path"]
-    origin = await lazily(engine, source)
+    merge = await merging(engine, source, Copying(filter=wanted, owner=owner, mode=mode))
     identity = [path, source.key, wanted.include, wanted.exclude, wanted.gitignore, owner, mode]
-    return await edit(engine, op, identity, lambda root: copy_tree(origin(), root, path, copying))
+    return await edit(engine, op, identity, lambda root: merge(root, path))
 
 
 @operation("Directory.filter")
@@ -118,12 +118,10 @@ async def filter_(engine: Engine, op: Op) -> DirectoryState:
     """Keep what include, exclude and gitignore leave."""
     state = await engine.directory(op)
     wanted = filter_of(op)
-    origin = await lazily(engine, state)
+    merge = await merging(engine, state, Copying(filter=wanted))
     key = digest_of("filter", state.key, wanted.include, wanted.exclude, wanted.gitignore)
     try:
-        return DirectoryState(
-            await engine.tree(key, lambda made: copy_tree(origin(), made, "/", Copying(filter=wanted)))
-        )
+        return DirectoryState(await engine.tree(key, lambda made: merge(made, "/")))
     except (OSError, ValueError) as error:
         raise _sentence(engine, error) from error
 
@@ -209,7 +207,11 @@ async def glob(engine: Engine, op: Op) -> list[str]:
 @operation("Directory.search")
 async def search(engine: Engine, op: Op) -> list[Op]:
     """Find lines by text or pattern."""
-    root = await engine.path_of(await engine.directory(op))
+    return await search_in(engine, op, await engine.path_of(await engine.directory(op)), op.args.get("paths"))
+
+
+async def search_in(engine: Engine, op: Op, root: Path, paths: Sequence[str] | None) -> list[Op]:
+    """Search below a host folder, in all of it or at some paths."""
     names = {
         "pattern": "pattern",
         "literal": "literal",
@@ -222,9 +224,8 @@ async def search(engine: Engine, op: Op) -> list[Op]:
         "limit": "limit",
     }
     given: dict[str, Any] = {python: op.args[api] for api, python in names.items() if op.args.get(api)}
-    for api in ("paths", "globs"):
-        if op.args.get(api):
-            given[api] = tuple(op.args[api])
+    given |= {"paths": tuple(paths)} if paths else {}
+    given |= {"globs": tuple(op.args["globs"])} if op.args.get("globs") else {}
     found = await read(engine, searching.search, root, searching.Search(**given))
     return many(engine, op, [_camel(asdict(one)) for one in found])
 
@@ -307,74 +308,21 @@ async def diff_(engine: Engine, op: Op) -> DirectoryState:
     return DirectoryState(await engine.tree(key, lambda made: diff(paths[0], paths[1], made)))
 
 
-@operation("Directory.changes")
-async def changes_(engine: Engine, op: Op) -> ChangesetState:
-    """Return the changes that lead from another directory to this one."""
-    return ChangesetState(await engine.evaluate(op.args["from"]), await engine.directory(op))
+@operation("Directory.findUp")
+async def find_up(engine: Engine, op: Op) -> str | None:
+    """Return the nearest path of a name, going up from a start inside the directory."""
+    root = await engine.path_of(await engine.directory(op))
+    at = PurePosixPath("/", posixpath.normpath(op.args["start"]))
+    for folder in (at, *at.parents):
+        if await exists_at(root, str(folder / op.args["name"]), op):
+            return str(folder / op.args["name"]).lstrip("/")
+    return None
 
 
-@operation("Directory.withChanges")
-async def with_changes(engine: Engine, op: Op) -> DirectoryState:
-    """Apply a changeset."""
-    changeset: ChangesetState = await engine.evaluate(op.args["changes"])
-    found = await changes_of(engine, changeset)
-    after = await engine.path_of(changeset.after)
-    key = [changeset.before.key, changeset.after.key]
-    return await edit(engine, op, key, lambda root: apply_changes(found, after, root, Copying()))
-
-
-def apply_changes(found: Changes, after: Path, root: Path, copying: Copying) -> None:
-    """Remove what is gone and copy what is new or changed."""
-    for path in found.removed:
-        remove(root, path, allow_wildcard=False)
-    for path in (*found.added, *found.modified):
-        if path.endswith("/"):
-            make_directory(root, path)
-        else:
-            copy_file(after / path, root, path, copying)
-
-
-async def changes_of(engine: Engine, state: ChangesetState) -> Changes:
-    """Compare the two sides of a changeset."""
-    before, after = await engine.path_of(state.before), await engine.path_of(state.after)
-    return await asyncio.to_thread(changes, before, after)
-
-
-@operation("Changeset.before")
-async def before(engine: Engine, op: Op) -> DirectoryState:
-    """Return the older side."""
-    state: ChangesetState = await engine.parent(op)
-    return state.before
-
-
-@operation("Changeset.after")
-async def after(engine: Engine, op: Op) -> DirectoryState:
-    """Return the newer side."""
-    state: ChangesetState = await engine.parent(op)
-    return state.after
-
-
-@operation("Changeset.layer")
-async def layer(engine: Engine, op: Op) -> DirectoryState:
-    """Return only what was added or modified."""
-    state: ChangesetState = await engine.parent(op)
-    lower, upper = await engine.path_of(state.before), await engine.path_of(state.after)
-    key = digest_of("diff", state.before.key, state.after.key)
-    return DirectoryState(await engine.tree(key, lambda made: diff(lower, upper, made)))
-
-
-@operation("Changeset.addedPaths", "Changeset.modifiedPaths", "Changeset.removedPaths", "Changeset.isEmpty")
-async def paths(engine: Engine, op: Op) -> Any:
-    """List paths by what happened to them."""
-    found = await changes_of(engine, await engine.parent(op))
-    if op.field == "isEmpty":
-        return found.is_empty
-    return list(getattr(found, op.field.removesuffix("Paths")))
-
-
-@operation("Changeset.sync")
-async def changeset_sync(engine: Engine, op: Op) -> str:
-    """Make both sides."""
-    await engine.parent(op)
-    assert op.parent is not None  # noqa: S101
-    return op.parent.digest
+@operation("Directory.withError")
+async def with_error(engine: Engine, op: Op) -> DirectoryState:
+    """Fail with the caller's own message when this directory is needed."""
+    state = await engine.directory(op)
+    if op.args["err"]:
+        raise EngineError(op.args["err"])
+    return state

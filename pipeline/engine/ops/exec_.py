@@ -1,8 +1,6 @@
 """Container: withExec and what it wrote."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -10,7 +8,7 @@ from typing import Any, Final, cast
 from pipeline.engine import execs
 from pipeline.engine.buildah import without_noise
 from pipeline.engine.copying import Copying, copy_file
-from pipeline.engine.engine import Engine, operation
+from pipeline.engine.engine import Engine, operation, refuse
 from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.files import replace_file
 from pipeline.engine.graph import Op, digest_of
@@ -19,7 +17,6 @@ from pipeline.engine.owners import parse_user
 from pipeline.engine.paths import resolve
 from pipeline.engine.runner import Completed
 from pipeline.engine.states import (
-    CacheState,
     ContainerState,
     DirectoryState,
     ExecResult,
@@ -84,8 +81,7 @@ class Request:
 async def with_exec(engine: Engine, op: Op) -> ContainerState:
     """Run a command; its file system, mounts and outputs are the new container's."""
     state = await engine.container(op)
-    if op.args.get("experimentalPrivilegedNesting"):
-        raise EngineError("Container.withExec(experimentalPrivilegedNesting) needs a Dagger engine.")
+    refuse(op, "experimentalPrivilegedNesting")
     if state.gpus:
         raise EngineError(
             "GPU support is not enabled: the embedded engine gives execs no GPU. Use a Dagger engine."
@@ -146,7 +142,11 @@ async def _run(engine: Engine, state: ContainerState, request: Request, key: str
     hosts = await engine.services.hosts(engine, state.bindings)
     command = execs.Command(request.args, request.all_capabilities, request.init, hosts)
     with engine.store.scratch(engine.session) as scratch:
-        async with _locked_caches(engine, state), engine.buildah.working(image) as working:
+        async with (
+            execs.caches(engine, state) as folders,
+            engine.buildah.working(image) as working,
+        ):
+            command = replace(command, caches=folders)
             laid = await execs.lay(engine, state, command, working, scratch)
             try:
                 completed, combined = await _process(engine, request, laid, key)
@@ -251,16 +251,6 @@ async def _keep_mounts(
 def _flatten(overlay: Any, made: Path) -> None:
     made.rmdir()
     overlay.flatten(made)
-
-
-@contextlib.asynccontextmanager
-async def _locked_caches(engine: Engine, state: ContainerState) -> AsyncIterator[None]:
-    """Hold the locks of cache volumes that only one exec may write at a time."""
-    async with contextlib.AsyncExitStack() as stack:
-        for mount in state.mounts:
-            if isinstance(mount.source, CacheState) and mount.sharing in ("LOCKED", "PRIVATE"):
-                await stack.enter_async_context(engine.store.lock(f"use-{mount.source.key}"))
-        yield
 
 
 async def _last(engine: Engine, op: Op) -> ExecResult:

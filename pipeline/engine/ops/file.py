@@ -1,6 +1,7 @@
 """File: one file inside a snapshot."""
 
 import asyncio
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,15 @@ async def name(engine: Engine, op: Op) -> str:
 
 @operation("File.digest")
 async def digest(engine: Engine, op: Op) -> str:
-    """Return the digest of the content."""
-    path = await engine.path_of(await state_of(engine, op))
-    return f"sha256:{await asyncio.to_thread(file_sha256, path)}"
+    """Return the digest of the content, and of name, mode and owner unless they are excluded."""
+    state = await state_of(engine, op)
+    path = await engine.path_of(state)
+    content = await asyncio.to_thread(file_sha256, path)
+    if op.args.get("excludeMetadata"):
+        return f"sha256:{content}"
+    found = path.lstat()
+    metadata = f"{state.name} {found.st_mode} {found.st_uid} {found.st_gid} {content}"
+    return f"sha256:{hashlib.sha256(metadata.encode(errors='surrogateescape')).hexdigest()}"
 
 
 @operation("File.stat")
@@ -69,6 +76,15 @@ async def stat(engine: Engine, op: Op) -> dict[str, Any]:
         "fileType": found.file_type.value,
         "name": found.name,
     }
+
+
+@operation("File.search")
+async def search(engine: Engine, op: Op) -> list[Op]:
+    """Find lines of the file by text or pattern."""
+    from pipeline.engine.ops.directory import search_in  # noqa: PLC0415 - the two refer to each other
+
+    path = await engine.path_of(await state_of(engine, op))
+    return await search_in(engine, op, path.parent, [path.name])
 
 
 @operation("File.sync")

@@ -69,11 +69,23 @@ async def with_directory(engine: Engine, op: Op) -> ContainerState:
     wanted, owner = filter_of(op), await owner_of(engine, state, op)
     path, mode = path_arg(state, op), op.args.get("permissions")
     identity = [source.key, wanted.include, wanted.exclude, wanted.gitignore, owner, mode]
-    copying = Copying(filter=wanted, owner=owner, mode=mode)
-    origin = await lazily(engine, source)
-    return await changed(
-        engine, op, path, identity, lambda root, inner: copy_tree(origin(), root, inner, copying)
-    )
+    merge = await merging(engine, source, Copying(filter=wanted, owner=owner, mode=mode))
+    return await changed(engine, op, path, identity, merge)
+
+
+async def merging(engine: Engine, source: DirectoryState, copying: Copying) -> Callable[[Path, str], None]:
+    """Return a function that merges a directory into a path of a root.
+
+    Files named .gitignore count from the root of the source's snapshot on, as
+    they do for git in a subfolder of a repository.
+    """
+    origin, top = await lazily(engine, source), await lazily(engine, replace(source, path="/"))
+
+    def merge(root: Path, path: str) -> None:
+        counted = replace(copying, gitignore_top=top()) if copying.filter.gitignore else copying
+        copy_tree(origin(), root, path, counted)
+
+    return merge
 
 
 async def lazily(engine: Engine, source: DirectoryState | FileState) -> Callable[[], Path]:

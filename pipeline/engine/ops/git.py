@@ -2,7 +2,8 @@
 
 import asyncio
 import posixpath
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,8 @@ from pipeline.engine.runner import Completed
 from pipeline.engine.states import ChangesetState, DirectoryState, GitState
 
 HEX_DIGITS: Final = 40
+VERSION: Final = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
+"""v1, v1.2, v1.2.3, v1.2.3-rc.1+build."""
 QUIET: Final = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_CONFIG_COUNT": "1",
@@ -38,6 +41,9 @@ async def git(engine: Engine, *words: str, env: dict[str, str] | None = None) ->
 
 async def _auth(engine: Engine, state: GitState) -> dict[str, str]:
     """Return the environment that hands a token to git without an argument list."""
+    if state.auth_header is not None:
+        header = f"Authorization: {await engine.secrets.plaintext(state.auth_header)}"
+        return {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_1": "http.extraHeader", "GIT_CONFIG_VALUE_1": header}
     if state.auth is None:
         return {}
     import base64  # noqa: PLC0415 - only for private repositories
@@ -131,6 +137,46 @@ async def names(engine: Engine, op: Op) -> list[str]:
     return sorted(line.split("\t")[1].removeprefix(f"refs/{kind}/") for line in done.text.splitlines())
 
 
+@operation("GitRepository.latestVersion")
+async def latest_version(engine: Engine, op: Op) -> GitState:
+    """Return the tag of the highest version, such as v1.10.0; a release comes after its candidates."""
+    state: GitState = await engine.parent(op)
+    done = await git(
+        engine, "ls-remote", "--refs", "--tags", await _place(engine, state), env=await _auth(engine, state)
+    )
+    tags = [line.split("\t")[1].removeprefix("refs/tags/") for line in done.text.splitlines()]
+    versions = {tag: found for tag in tags if (found := VERSION.fullmatch(tag))}
+    if not versions:
+        raise EngineError(f"no tag of {state.url or 'this directory'} is a version such as v1.2.3")
+    return await _ref(engine, op, f"refs/tags/{max(versions, key=lambda tag: _rank(versions[tag]))}")
+
+
+def _rank(version: re.Match[str]) -> tuple[object, ...]:
+    """Return what orders versions. Source: semver.org, precedence."""
+    candidate = [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part)
+        for part in (version.group(4) or "").split(".")
+    ]
+    return (*(int(version.group(n) or 0) for n in (1, 2, 3)), version.group(4) is None, candidate)
+
+
+@operation("GitRef.commonAncestor")
+async def common_ancestor(engine: Engine, op: Op) -> GitState:
+    """Return the best commit that both refs descend from; their whole history is read."""
+    state: GitState = await engine.parent(op)
+    other: GitState = await engine.evaluate(op.args["other"])
+    with engine.store.scratch(engine.session) as scratch:
+        bare = str(scratch / "bare")
+        await git(engine, "init", "-q", "--bare", bare)
+        for one in (state, other):
+            place = await _place(engine, one)
+            source = f"file://{place}" if one.repository else place
+            fetch = ["-c", "protocol.file.allow=always", "-C", bare, "fetch", "-q", source, one.commit]
+            await git(engine, *fetch, env=await _auth(engine, one))
+        done = await git(engine, "-C", bare, "merge-base", state.commit, other.commit)
+    return replace(state, ref=done.text.strip(), commit=done.text.strip())
+
+
 @operation("GitRepository.url")
 async def url(engine: Engine, op: Op) -> str | None:
     """Return the address of a remote repository, null for a local one."""
@@ -145,7 +191,7 @@ async def uncommitted(engine: Engine, op: Op) -> ChangesetState:
     if state.repository is None:
         raise EngineError("uncommitted changes exist only in a local repository")
     at_head = replace(state, ref="HEAD", commit=await _resolve(engine, state, "HEAD"))
-    before = await _checkout(engine, at_head, discard_git_dir=True)
+    before = await _checkout(engine, at_head)
     source = await engine.path_of(state.repository)
     key = digest_of("worktree", state.repository.key)
 
@@ -176,16 +222,25 @@ async def tree(engine: Engine, op: Op) -> DirectoryState:
     """Check the commit out."""
     state: GitState = await engine.parent(op)
     discard = op.args.get("discardGitDir", False) or not state.keep_git_dir
-    return await _checkout(engine, state, discard_git_dir=discard, depth=op.args.get("depth", 1))
+    how = Checkout(discard, op.args.get("depth", 1), op.args.get("includeTags", False))
+    return await _checkout(engine, state, how)
 
 
-async def _checkout(
-    engine: Engine, state: GitState, *, discard_git_dir: bool, depth: int = 1
-) -> DirectoryState:
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """Say what comes with the files of a commit."""
+
+    discard_git_dir: bool = True
+    depth: int = 1
+    """Commits of history; 0 is all of it."""
+    tags: bool = False
+
+
+async def _checkout(engine: Engine, state: GitState, how: Checkout = Checkout()) -> DirectoryState:
     """Return the files of a commit, with the .git directory unless it is not wanted."""
     place = await _place(engine, state)
     origin = state.repository.key if state.repository else state.url
-    key = digest_of("checkout", origin, state.commit, discard_git_dir, depth)
+    key = digest_of("checkout", origin, state.commit, how.discard_git_dir, how.depth, how.tags)
     if engine.store.has_tree(key):
         return DirectoryState(await engine.tree(key, lambda _: None))
     env = await _auth(engine, state)
@@ -194,13 +249,14 @@ async def _checkout(
             work = scratch / "work"
             await git(engine, "init", "-q", str(work))
             source = f"file://{place}" if state.repository else place
-            depths = ["--depth", str(depth)] if depth > 0 else []
+            options = ["--depth", str(how.depth)] if how.depth > 0 else []
+            options += ["--tags"] if how.tags else []
             local = ["-c", "uploadpack.allowAnySHA1InWant=true", "-c", "protocol.file.allow=always"]
-            await git(engine, *local, "-C", str(work), "fetch", "-q", *depths, source, state.commit, env=env)
+            await git(engine, *local, "-C", str(work), "fetch", "-q", *options, source, state.commit, env=env)
             await git(
                 engine, "-C", str(work), "-c", "advice.detachedHead=false", "checkout", "-q", state.commit
             )
-            if discard_git_dir:
+            if how.discard_git_dir:
                 await asyncio.to_thread(_remove_git, work)
             return DirectoryState(await engine.tree(key, lambda made: copy_tree(work, made)))
 
@@ -224,7 +280,7 @@ async def tree_at(engine: Engine, text: str) -> DirectoryState:
     name, _, subdir = rest.partition(":")
     state = GitState(None, place)
     at = replace(state, ref=name or "HEAD", commit=await _resolve(engine, state, name or "HEAD"))
-    found = await _checkout(engine, at, discard_git_dir=True)
+    found = await _checkout(engine, at)
     if not subdir:
         return found
     return await checked_directory(engine, found.snapshot, posixpath.join("/", subdir), subdir)

@@ -11,7 +11,7 @@ from pipeline.engine.errors import EngineError, UnsupportedError
 from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.hostsync import HostSync
 from pipeline.engine.ignore import Filter
-from pipeline.engine.ops.directory import apply_changes, changes_of
+from pipeline.engine.ops.changeset import apply_changes, changes_of
 from pipeline.engine.ops.file import host_path
 from pipeline.engine.ops.filesystem import filter_of
 from pipeline.engine.states import (
@@ -87,12 +87,6 @@ async def service(_engine: Engine, op: Op) -> ServiceState:
     """Make ports of the host a service."""
     ports = tuple((p.get("frontend") or p["backend"], p["backend"]) for p in op.args["ports"])
     return ServiceState(None, host=op.args.get("host") or "localhost", ports=ports)
-
-
-@operation("Host.containerImage")
-async def container_image(_engine: Engine, _op: Op) -> ContainerState:
-    """Refuse: there is no other image store to look into."""
-    raise UnsupportedError("Host.containerImage")
 
 
 @operation("Directory.export")

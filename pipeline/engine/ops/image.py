@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,8 @@ from pathlib import Path
 from pipeline.engine import archives, oci
 from pipeline.engine.bases import BaseImages
 from pipeline.engine.credentials import Credentials
-from pipeline.engine.engine import Engine, operation, readable
-from pipeline.engine.errors import EngineError
+from pipeline.engine.engine import Engine, operation, readable, refuse
+from pipeline.engine.errors import EngineError, UnsupportedError
 from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.layers import Compression, LayerCache, Storage
 from pipeline.engine.ops.config import expand
@@ -19,6 +20,7 @@ from pipeline.engine.ops.file import host_path
 from pipeline.engine.ops.query import host_platform
 from pipeline.engine.references import Reference
 from pipeline.engine.registry import Registry
+from pipeline.engine.runner import checked
 from pipeline.engine.states import ContainerState, FileState, RegistryAuth, Snapshot
 
 
@@ -61,6 +63,7 @@ async def pulled(engine: Engine, state: ContainerState, address: str) -> Contain
         credentials = await credentials_for(engine, state.auth, reference)
         step.cached = f"{reference} {host_platform()}" in engine.bases.records()
         base = await engine.bases.resolve(address, host_platform(), credentials)
+    engine.store.used(base.image_id)
     snapshot = Snapshot(digest_of("image", base.image_id), base.image_id)
     env = tuple(base.config.env)
     given = state.env()
@@ -80,6 +83,7 @@ async def pulled(engine: Engine, state: ContainerState, address: str) -> Contain
 @operation("Container.from")
 async def from_(engine: Engine, op: Op) -> ContainerState:
     """Start from an image of a registry, of the store, or from a stand-in of Debian packages."""
+    refuse(op, "registryService")
     return await pulled(engine, await engine.container(op), op.args["address"])
 
 
@@ -177,6 +181,7 @@ def _write(layout: oci.Layout, target: Path) -> None:
 @operation("Container.publish")
 async def publish(engine: Engine, op: Op) -> str:
     """Push the image; return its address with the digest."""
+    refuse(op, "registryService")
     state = await engine.container(op)
     reference = Reference.parse(op.args["address"])
     layout = await layout_for(engine, op)
@@ -186,9 +191,49 @@ async def publish(engine: Engine, op: Op) -> str:
         )
 
 
+@operation("Container.exportImage")
+async def export_image(engine: Engine, op: Op) -> None:
+    """Put the image into podman's store on this machine."""
+    if shutil.which("podman", path=engine.environ.get("PATH")) is None:
+        raise UnsupportedError("Container.exportImage without podman on PATH")
+    refuse(op, "platformVariants")
+    name = str(Reference.parse(op.args["name"]))
+    layout = await layout_for(engine, op)
+    with engine.store.scratch(engine.session) as scratch:
+        archive = scratch / "image.tar"
+        await asyncio.to_thread(_write, layout, archive)
+        copy = ["skopeo", "copy", "--quiet", f"oci-archive:{archive}", f"containers-storage:{name}"]
+        async with engine.step(digest_of("exportImage", op.digest), f"exportImage {name}"):
+            await checked(engine.runner, copy)
+
+
+@operation("Host.containerImage")
+async def container_image(engine: Engine, op: Op) -> ContainerState:
+    """Start from an image of podman's store on this machine."""
+    if shutil.which("podman", path=engine.environ.get("PATH")) is None:
+        raise UnsupportedError("Host.containerImage without podman on PATH")
+    name = str(Reference.parse(op.args["name"]))
+    with engine.store.scratch(engine.session) as scratch:
+        archive = scratch / "image.tar"
+        copy = ["skopeo", "copy", "--quiet", f"containers-storage:{name}", f"oci-archive:{archive}"]
+        async with engine.step(digest_of("containerImage", op.digest), f"host image {name}"):
+            await checked(engine.runner, copy)
+            loaded = await archives.read_image(
+                engine.runner, storage_of(engine), archive, tag="", platform=host_platform()
+            )
+    engine.images.add(loaded.image_id)
+    snapshot = Snapshot(digest_of("image", loaded.image_id), loaded.image_id)
+    return ContainerState(rootfs=snapshot, config=loaded.config)
+
+
 @operation("Directory.dockerBuild")
 async def docker_build(engine: Engine, op: Op) -> ContainerState:
     """Build a Dockerfile with buildah; see dockerfiles.py."""
+    refuse(op, "ssh", "noInit")
+    if (wanted := op.args.get("platform") or host_platform()) != host_platform():
+        raise UnsupportedError(
+            f"Directory.dockerBuild(platform: {wanted}): this machine is {host_platform()};"
+        )
     from pipeline.engine import dockerfiles  # noqa: PLC0415 - few sessions build one
 
     return await dockerfiles.build(engine, op)

@@ -4,7 +4,7 @@ import platform as machine
 from pathlib import Path
 from typing import Final
 
-from pipeline.engine.engine import Engine, operation
+from pipeline.engine.engine import Engine, operation, refuse
 from pipeline.engine.errors import EngineError, UnsupportedError
 from pipeline.engine.files import write_file
 from pipeline.engine.graph import Op, digest_of
@@ -35,7 +35,7 @@ async def container(_engine: Engine, op: Op) -> ContainerState:
     """Start with an empty container of this machine's platform."""
     wanted = op.args.get("platform") or host_platform()
     if wanted != host_platform():
-        raise UnsupportedError(f"Query.container(platform: {wanted}): this machine is {host_platform()};")
+        raise UnsupportedError(f"Query.container(platform: {wanted}) on {host_platform()}")
     return ContainerState(config=ImageConfig(architecture=wanted.split("/")[1]))
 
 
@@ -107,11 +107,14 @@ async def default_platform(_engine: Engine, _op: Op) -> str:
 @operation("Query.git")
 async def git(engine: Engine, op: Op) -> GitState:
     """Refer to a remote repository."""
+    refuse(op, "sshKnownHosts", "sshAuthSocket", "experimentalServiceHost")
     auth = None
+    header = await engine.evaluate(op.args["httpAuthHeader"]) if op.args.get("httpAuthHeader") else None
     if op.args.get("httpAuthToken"):
         token = await engine.evaluate(op.args["httpAuthToken"])
         auth = (op.args.get("httpAuthUsername") or "x-access-token", token)
-    return GitState(None, op.args["url"], keep_git_dir=op.args.get("keepGitDir", True), auth=auth)
+    keep = op.args.get("keepGitDir", True)
+    return GitState(None, op.args["url"], keep_git_dir=keep, auth=auth, auth_header=header)
 
 
 @operation("Query.error")

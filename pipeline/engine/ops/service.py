@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from pipeline.engine import services
-from pipeline.engine.engine import Engine, operation
+from pipeline.engine.engine import Engine, operation, refuse
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op
 from pipeline.engine.imageconfig import ExposedPort
@@ -16,6 +16,12 @@ from pipeline.engine.states import ServiceState
 @operation("Container.asService")
 async def as_service(engine: Engine, op: Op) -> ServiceState:
     """Describe a service of this container; it starts when something needs it."""
+    return await service_of(engine, op)
+
+
+async def service_of(engine: Engine, op: Op) -> ServiceState:
+    """Return the service that the arguments `args`, `useEntrypoint`, … describe."""
+    refuse(op, "experimentalPrivilegedNesting")
     state = await engine.container(op)
     words = op.args.get("args") or list(state.config.cmd or ())
     if op.args.get("useEntrypoint"):
@@ -98,7 +104,17 @@ async def endpoint(engine: Engine, op: Op) -> str:
 @operation("Service.up")
 async def up(engine: Engine, op: Op) -> None:
     """Serve on the host's loopback until the session is interrupted."""
-    state = await state_of(engine, op)
+    await serve(engine, op, await state_of(engine, op))
+
+
+@operation("Container.up")
+async def container_up(engine: Engine, op: Op) -> None:
+    """Serve this container on the host's loopback until the session is interrupted."""
+    await serve(engine, op, await service_of(engine, op))
+
+
+async def serve(engine: Engine, op: Op, state: ServiceState) -> None:
+    """Forward ports of the loopback to a service until it ends."""
     running = await engine.services.start(engine, state)
     wanted = [(p.get("frontend") or p["backend"], p["backend"]) for p in op.args.get("ports") or []]
     pairs = wanted or [(port.port, port.port) for port in ports_of(state)]

@@ -25,11 +25,16 @@ FLAT = {
         "retries",
     ),
     "Error": ("message",),
+    "DiffStat": ("path", "oldPath", "kind", "addedLines", "removedLines"),
+    "EngineCacheEntry": (
+        *("description", "diskSpaceBytes", "createdTimeUnixNano", "mostRecentUseTimeUnixNano"),
+        *("activelyUsed", "recordType", "recordTypes", "dagqlCall"),
+    ),
 }
 """Types whose leaf fields are read off a mapping."""
 
 
-def many(engine: Engine, op: Op, values: Sequence[Mapping[str, Any]]) -> list[Op]:
+def many(engine: Engine, op: Op, values: Sequence[Any]) -> list[Op]:
     """Return one operation per value, so that each has an id of its own."""
     return [
         engine.set_value(replace_field(op, f"{op.field}[{number}]"), value)

@@ -1,0 +1,50 @@
+"""Read where containers-storage keeps the layers of an image; starts no process and writes nothing.
+
+Layout below the root (driver overlay)::
+
+    overlay-images/images.json   image id -> its top layer
+    overlay-layers/layers.json   layer id -> the layer below it
+    overlay/<layer>/diff         the files of one layer
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LayerStack:
+    """Know the layers of one storage."""
+
+    root: Path
+
+    def _index(self, name: str) -> list[dict[str, Any]]:
+        try:
+            listed: list[dict[str, Any]] = json.loads((self.root / name).read_text()) or []
+        except (FileNotFoundError, ValueError):
+            return []
+        return listed
+
+    def images(self) -> set[str]:
+        """Return the ids of the images."""
+        return {image["id"] for image in self._index("overlay-images/images.json")}
+
+    def layers(self, image: str) -> tuple[str, ...]:
+        """Return an image's layers, the top one first; none for an image that is not there."""
+        tops = {one["id"]: one.get("layer", "") for one in self._index("overlay-images/images.json")}
+        below = {one["id"]: one.get("parent", "") for one in self._index("overlay-layers/layers.json")}
+        chain: list[str] = []
+        layer = tops.get(image, "")
+        while layer in below:
+            chain.append(layer)
+            layer = below[layer]
+        return tuple(chain)
+
+    def folder(self, layer: str) -> Path:
+        """Return the folder of one layer."""
+        return self.root / "overlay" / layer
+
+    def note(self, image: str) -> Path:
+        """Return the folder of an image's own documents; as old as the image."""
+        return self.root / "overlay-images" / image
