@@ -73,7 +73,7 @@ class AuthenticationError(ServiceError):
 
 
 class UnknownNameError(ServiceError):
-    """No model, document or path of that name."""
+    """No document of that name."""
 
     status = 404
     type = "invalid_request_error"
