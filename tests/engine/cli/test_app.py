@@ -288,6 +288,11 @@ def test_an_unknown_verb_names_the_near_miss(capsys):
     assert "did you mean call?" in capsys.readouterr().err
 
 
+def test_pruning_an_empty_store_frees_nothing(wheelhouse):
+    """`prune` says how much it freed."""
+    assert wheelhouse("prune", "--keep-storage=1TB").stdout == "freed 0 B\n"
+
+
 @pytest.mark.parametrize(
     ("text", "size"), [("0", 0), ("10GB", 10**10), ("1.5 GiB", 3 * 2**29), ("500mb", 5 * 10**8), ("7K", 7000)]
 )

@@ -10,6 +10,9 @@ import dagger
 from dagger import DefaultAddress, DefaultPath, Doc, Ignore, Name, check, dag, field, function, object_type
 
 
+BASE = "python:3.11-slim"
+
+
 @dagger.enum_type
 class Season(enum.Enum):
     """A part of the year."""
@@ -169,6 +172,17 @@ class Garden:
         print("waiting", file=sys.stderr, flush=True)
         await asyncio.sleep(60)
         return "waited"
+
+    @function
+    def shed(self) -> dagger.Container:
+        """A container with a base."""
+        return dag.container().from_(BASE).with_new_file("/srv/x", "x")
+
+    @function
+    async def fail(self, code: int = 3) -> str:
+        """An exec that fails."""
+        script = f"echo some out; echo some err >&2; exit {code}"
+        return await self.shed().with_exec(["sh", "-c", script]).stdout()
 
     @function
     def forgot(self) -> str:
