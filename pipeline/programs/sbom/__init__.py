@@ -1,0 +1,1 @@
+"""Write down what an image consists of: packages, wheels, models, the service, who owns each file."""

@@ -1,0 +1,135 @@
+"""Load OSV records from a folder, a zip or a JSON file; anything doubtful is refused by name."""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from packaging.utils import canonicalize_name
+
+from scan.errors import AdvisoryDataError
+
+LARGEST_BYTES: Final = 64 * 10**6
+"""Largest accepted record or list of records, unpacked. The largest known record has 1.2 MB."""
+FUTURE: Final = timedelta(days=1)
+"""A record dated later than this after now does not make the data fresh: clocks differ by less."""
+EXPECTED: Final = "OSV records as JSON: a folder, a zip (all.zip of an OSV export) or one file"
+
+
+@dataclass(frozen=True, slots=True)
+class Advisories:
+    """Records of Python packages."""
+
+    by_name: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]
+    """Normalised name -> (record, its `affected` entry)."""
+    records: int
+    withdrawn: int
+    newest: datetime
+    """Latest `modified` that is not in the future."""
+    future: int
+    """Records dated in the future."""
+
+    def age_days(self, now: datetime) -> float:
+        """Return the age of the newest record in days, rounded to a tenth."""
+        return round(max((now - self.newest).total_seconds(), 0) / 86400, 1)
+
+
+def load_advisories(place: Path, now: datetime) -> Advisories:
+    """Return the records below a folder or in a file.
+
+    Raises:
+        AdvisoryDataError: absent, empty, no JSON, truncated, not OSV, or nothing about Python packages.
+
+    """
+    by_name: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
+    times: list[datetime] = []
+    withdrawn = 0
+    for where, text in _texts(place):
+        for record in _records(where, text):
+            times.append(_modified(where, record))
+            if record.get("withdrawn"):
+                withdrawn += 1
+                continue
+            for affected in record.get("affected", []):
+                if name := _python_name(where, affected):
+                    by_name.setdefault(name, []).append((record, affected))
+    if not times:
+        raise AdvisoryDataError(f"{place.name} holds no advisory; expected {EXPECTED}. Fetch the data again.")
+    if not by_name:
+        raise AdvisoryDataError(
+            f"{place.name}: {len(times)} advisories, none of a PyPI package; expected {EXPECTED}. "
+            "Fetch the data of the PyPI ecosystem."
+        )
+    past = [time for time in times if time <= now + FUTURE]
+    newest = max(past, default=datetime.fromtimestamp(0, UTC))
+    return Advisories(by_name, len(times), withdrawn, newest, len(times) - len(past))
+
+
+def _texts(place: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield (where, bytes) of every JSON text of a folder, a zip or a file."""
+    if place.is_dir():
+        for path in sorted(place.rglob("*")):
+            if path.suffix in (".json", ".zip"):
+                yield from _texts(path)
+    elif place.suffix == ".zip" or zipfile.is_zipfile(place):
+        yield from _members(place)
+    elif place.is_file():
+        yield place.name, place.read_bytes()
+    else:
+        raise AdvisoryDataError(f"{place} does not exist; expected {EXPECTED}. Pass --advisories.")
+
+
+def _members(place: Path) -> Iterator[tuple[str, bytes]]:
+    try:
+        with zipfile.ZipFile(place) as archive:
+            for member in archive.infolist():
+                if member.file_size > LARGEST_BYTES:
+                    raise AdvisoryDataError(
+                        f"{place.name}: {member.filename} unpacks to {member.file_size} bytes; expected at "
+                        f"most {LARGEST_BYTES}. Fetch the data again."
+                    )
+                if member.filename.endswith(".json"):
+                    yield f"{place.name}: {member.filename}", archive.read(member)
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+        raise AdvisoryDataError(
+            f"{place.name} is no whole zip: {error}; expected {EXPECTED}. Fetch the data again."
+        ) from error
+
+
+def _records(where: str, text: bytes) -> Iterator[dict[str, Any]]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise AdvisoryDataError(f"{where}: {error}; expected {EXPECTED}. Fetch the data again.") from error
+    if isinstance(content, dict) and isinstance(content.get("vulns"), list):
+        content = content["vulns"]
+    for record in content if isinstance(content, list) else [content]:
+        affected = record.get("affected", []) if isinstance(record, dict) else None
+        whole = isinstance(affected, list) and all(isinstance(one, dict) for one in affected)
+        if not whole or not isinstance(record.get("id"), str):
+            raise AdvisoryDataError(f"{where}: no OSV record (id, modified, affected); expected {EXPECTED}.")
+        yield record
+
+
+def _modified(where: str, record: dict[str, Any]) -> datetime:
+    try:
+        time = datetime.fromisoformat(str(record["modified"]))
+    except (KeyError, ValueError) as error:
+        raise AdvisoryDataError(
+            f"{where}: {record['id']} has no readable `modified` ({error}); expected an ISO 8601 time: "
+            "the age of the data is judged by it."
+        ) from error
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _python_name(where: str, affected: dict[str, Any]) -> str:
+    """Return the normalised name of a PyPI package, "" for another ecosystem."""
+    package = affected.get("package", {})
+    if not isinstance(package, dict):
+        raise AdvisoryDataError(f"{where}: `package` is no object; expected {EXPECTED}.")
+    if str(package.get("ecosystem", "")).partition(":")[0].lower() != "pypi":
+        return ""
+    return canonicalize_name(str(package.get("name", "")))

@@ -1,0 +1,23 @@
+"""What the scan programs refuse.
+
+ScanError
+├── BillError           the software list cannot be read, or belongs to another image
+├── AdvisoryDataError   the advisory data is empty, junk, truncated or of another format
+└── PolicyError         the policy is no JSON object of the known keys
+"""
+
+
+class ScanError(Exception):
+    """Refuse to judge, and say what was found, what was expected and what to do."""
+
+
+class BillError(ScanError):
+    """The software list is not what the scan can stand on."""
+
+
+class AdvisoryDataError(ScanError):
+    """The advisory data cannot be trusted to say anything."""
+
+
+class PolicyError(ScanError):
+    """The policy says something that the gate does not know."""

@@ -1,0 +1,112 @@
+"""Decide whether a scan passes: every reason against it is listed, not the first."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from scan.facts import SEVERITIES, Coverage, Finding, Result
+from scan.policy import Ignore, Policy
+
+NO_CONTROL: Final = "no positive control was found"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the gate says."""
+
+    failures: tuple[str, ...]
+    warnings: tuple[str, ...]
+    ignored: tuple[tuple[Finding, Ignore], ...]
+    """Findings that a valid ignore covers."""
+
+    @property
+    def passed(self) -> bool:
+        """Return whether nothing stands against the image."""
+        return not self.failures
+
+
+def decide(result: Result, policy: Policy, today: date) -> Decision:
+    """Return the decision on a scan."""
+    valid = [one for one in policy.ignores if one.until >= today]
+    covered = [(finding, ignore) for finding in result.findings if (ignore := ignore_for(finding, valid))]
+    ignored = {id(finding) for finding, _ in covered}
+    left = [finding for finding in result.findings if id(finding) not in ignored]
+    failures = [
+        *result.problems,
+        *(line for coverage in result.coverage for line in _blindness(coverage, policy)),
+        *(_line(finding) for finding in left if _counts(finding, policy.fail_on)),
+        *(
+            f"ignore of {one.id} ended on {one.until}: decide anew"
+            for one in policy.ignores
+            if one.until < today
+        ),
+    ]
+    if not any(coverage.status == "scanned" for coverage in result.coverage) and not failures:
+        failures.append("nothing was scanned; expected at least one part. Give advisory data.")
+    return Decision(tuple(failures), tuple(_warnings(result, valid)), tuple(covered))
+
+
+def ignore_for(finding: Finding, ignores: list[Ignore]) -> Ignore | None:
+    """Return the ignore that covers a finding.
+
+    An advisory may tell of several CVEs: then each of them must be ignored, so that an ignore never
+    covers more than it names.
+    """
+    matching = [one for one in ignores if one.id in finding.ids]
+    cves = {name for name in finding.ids if name.startswith("CVE-")}
+    if len(cves) > 1 and not cves <= {one.id for one in matching}:
+        return None
+    return matching[0] if matching else None
+
+
+def _blindness(coverage: Coverage, policy: Policy) -> Iterator[str]:
+    """Yield why a part of the scan is no evidence."""
+    part = coverage.part
+    if coverage.status == "failed":
+        yield f"{part}: not scanned: {coverage.reason}"
+    elif coverage.status == "skipped":
+        if part not in policy.allow_skipped:
+            yield f"{part}: skipped: {coverage.reason}; expected a scan, or {part!r} in allow_skipped"
+    else:
+        yield from _doubts(coverage, policy.max_age_days)
+
+
+def _doubts(coverage: Coverage, max_age_days: float) -> Iterator[str]:
+    part = coverage.part
+    if coverage.control_missing or not coverage.control:
+        missing = ", ".join(coverage.control_missing) or NO_CONTROL
+        yield f"{part}: the positive control failed ({missing}): the data or the matcher is blind"
+    if coverage.age_days is None or coverage.age_days > max_age_days:
+        age = "unknown" if coverage.age_days is None else f"{coverage.age_days:g} days"
+        yield f"{part}: age of the data {age}; expected at most {max_age_days:g} days. Fetch it again."
+    if coverage.scanned < coverage.expected or coverage.absent:
+        absent = ", ".join(coverage.absent) or "some"
+        yield f"{part}: {coverage.scanned} of {coverage.expected} components scanned; not judged: {absent}"
+    if not coverage.expected:
+        yield f"{part}: no component to scan; expected at least one"
+
+
+def _counts(finding: Finding, fail_on: str) -> bool:
+    """Return whether a finding fails the gate; one without any rating counts as grave."""
+    if fail_on == "never":
+        return False
+    return finding.severity == "unknown" or SEVERITIES.index(finding.severity) >= SEVERITIES.index(fail_on)
+
+
+def _line(finding: Finding) -> str:
+    fix = f"fixed in {finding.fixed[0]}" if finding.fixed else "no fix known"
+    doubt = f"; unjudgeable: {finding.unjudgeable}" if finding.unjudgeable else ""
+    return (
+        f"{finding.component} {finding.version}: {finding.id} ({finding.severity}), {fix}, "
+        f"required by {finding.requirer or 'nothing known'}{doubt}"
+    )
+
+
+def _warnings(result: Result, valid: list[Ignore]) -> Iterator[str]:
+    yield from result.notes
+    for one in valid:
+        if not any(one.id in finding.ids for finding in result.findings):
+            yield f"ignore of {one.id} is unused: remove it"
+    if unjudgeable := [finding for finding in result.findings if finding.unjudgeable]:
+        yield f"{len(unjudgeable)} findings are unjudgeable and count as affected"

@@ -1,0 +1,65 @@
+"""What a service accepts: how grave, how old, which findings it ignores until when."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from scan.errors import PolicyError
+from scan.facts import SEVERITIES
+
+LEVELS: Final = (*SEVERITIES[1:], "never")
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """One finding that the service accepts for a time."""
+
+    id: str
+    reason: str
+    until: date
+    """Last day on which it holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The gate's settings; every default fails closed."""
+
+    fail_on: str = "high"
+    """Least severity that fails; never: findings are shown and fail nothing."""
+    max_age_days: float = 7
+    """Oldest accepted advisory data. Source: security reference §1, grype fails at 5."""
+    ignores: tuple[Ignore, ...] = ()
+    allow_skipped: frozenset[str] = frozenset()
+    """Parts (python, debian) that may be skipped without failing the gate."""
+    min_owned_share: float = 0.995
+    """Least share of the image's files that must belong to a component."""
+
+    @classmethod
+    def load(cls, path: Path) -> "Policy":
+        """Return the policy in a JSON file.
+
+        Raises:
+            PolicyError: no JSON object, an unknown key, or a value that does not fit.
+
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**_converted(values))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise PolicyError(
+                f"{path.name}: {type(error).__name__}: {error}; expected the keys of [tool.wheelhouse.scan]."
+            ) from error
+
+
+def _converted(values: dict[str, Any]) -> dict[str, Any]:
+    converted = dict(values)
+    if converted.get("fail_on", "high") not in LEVELS:
+        raise ValueError(f"fail_on = {converted['fail_on']!r}, one of {', '.join(LEVELS)}")
+    ignores = converted.get("ignores", [])
+    converted["ignores"] = tuple(
+        Ignore(str(one["id"]), str(one["reason"]), date.fromisoformat(one["until"])) for one in ignores
+    )
+    converted["allow_skipped"] = frozenset(converted.get("allow_skipped", ()))
+    return converted

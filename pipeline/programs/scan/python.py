@@ -1,0 +1,78 @@
+"""The Python part of a scan: our own matcher over OSV data."""
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.utils import canonicalize_name
+
+from scan.advisories import load_advisories
+from scan.bill import Bill
+from scan.control import control
+from scan.errors import AdvisoryDataError
+from scan.facts import Coverage, Finding
+from scan.match import match
+
+TOOL: Final = "wheelhouse-scan 1 (OSV)"
+PIN: Final = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;]+)(?:\s*;\s*(.*?))?(?=\s+--hash|\s*\\?$)")
+
+
+def scan_python(
+    bill: Bill, advisories: Path | None, lock: str, now: datetime
+) -> tuple[Coverage, list[Finding], list[str]]:
+    """Return what was covered, the findings, and notes about the data.
+
+    Args:
+        bill: the software list.
+        advisories: OSV data; None: the part is skipped.
+        lock: hash-pinned requirements: what the list must name; "" where it is not known.
+        now: the time that the age of the data is counted from.
+
+    """
+    components = bill.of("pypi")
+    expected = expected_pins(lock) or {f"{one.name}=={one.version}" for one in components}
+    if advisories is None:
+        reason = "no advisory data was given and no scanner is configured"
+        return Coverage(part="python", status="skipped", reason=reason, expected=len(expected)), [], []
+    try:
+        data = load_advisories(advisories, now)
+    except AdvisoryDataError as error:
+        reason = f"AdvisoryDataError: {error}"
+        return Coverage(part="python", status="failed", reason=reason, expected=len(expected)), [], []
+    listed = {f"{canonicalize_name(one.name)}=={one.version}" for one in components}
+    found, missing = control(data)
+    coverage = Coverage(
+        part="python",
+        status="scanned",
+        tool=TOOL,
+        records=data.records,
+        newest=data.newest.isoformat(),
+        age_days=data.age_days(now),
+        scanned=len(expected & listed),
+        expected=len(expected),
+        absent=tuple(sorted(expected - listed)),
+        control=found,
+        control_missing=missing,
+    )
+    notes = [f"{data.future} advisories are dated in the future"] if data.future else []
+    return coverage, match(components, data), notes
+
+
+def expected_pins(lock: str) -> set[str]:
+    """Return `name==version` of every pin whose marker holds on this Python."""
+    pins: set[str] = set()
+    for line in lock.replace("\\\n", " ").splitlines():
+        found = PIN.match(line.strip())
+        if found and _holds(found[3]):
+            pins.add(f"{canonicalize_name(found[1])}=={found[2]}")
+    return pins
+
+
+def _holds(marker: str | None) -> bool:
+    try:
+        return not marker or Marker(marker).evaluate({"extra": ""})
+    except InvalidMarker:
+        # Then the pin is expected: what cannot be judged must not go missing.
+        return True

@@ -1,0 +1,45 @@
+"""Check the signed statements about an image.
+
+    python3 -m sign.verify --public-key FILE --digest sha256:… BUNDLE…
+
+Prints one line for each statement that holds. Exit status 1 when none holds; stderr says why each fails.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from sign.bundle import verified_statement
+from sign.errors import SignError
+from sign.keys import public_key
+
+
+def main() -> int:
+    """Return 0 when at least one bundle holds and none is forged, else 1."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--public-key", type=Path, required=True)
+    parser.add_argument("--digest", required=True)
+    parser.add_argument("bundles", type=Path, nargs="*")
+    options = parser.parse_args()
+    failures = []
+    try:
+        key = public_key(options.public_key.read_bytes())
+    except SignError as error:
+        print(f"not verified: {error}", file=sys.stderr)
+        return 1
+    for path in options.bundles:
+        try:
+            statement = verified_statement(path.read_bytes(), key, options.digest)
+            print(f"{options.digest} {statement['predicateType']} verified")
+        except SignError as error:
+            failures.append(f"{path.name}: {error}")
+    if not options.bundles:
+        failures.append(
+            f"no signed statement about {options.digest}; expected one. Was it published with a key?"
+        )
+    print("".join(f"not verified: {one}\n" for one in failures), file=sys.stderr, end="")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

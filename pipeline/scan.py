@@ -1,0 +1,120 @@
+"""Stage 7 of 8: a software list and advisories in, findings and the gate's reasons out."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import dagger
+from dagger import dag
+
+from pipeline.builder import Builder, text_file
+from pipeline.errors import ChecksFailedError
+from pipeline.packages import with_packages, with_programs
+from pipeline.scan_config import ScanConfig
+
+RUN: Final = ("python3", "-m", "scan.run", "--bill", "/in/bill.json", "--policy", "/in/policy.json")
+GRYPE: Final = ("sbom:/in/bill.json", "--output", "json", "--file", "/out/grype.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advisories:
+    """Where knowledge of vulnerabilities comes from."""
+
+    directory: dagger.Directory | None = None
+    """OSV records: JSON files, or zips of them."""
+    file: dagger.File | None = None
+    """The same as one zip or JSON file."""
+    offline: bool = False
+    """Whether no network may be used: then Debian packages are not looked at."""
+
+    @property
+    def records(self) -> dagger.Directory | None:
+        """Return the OSV records as a folder, whose names say what is a zip; None for none."""
+        return dag.directory().with_files("/", [self.file]) if self.file else self.directory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is scanned, and what it is held against."""
+
+    bill: dagger.File
+    """CycloneDX list of the image."""
+    lock: str = ""
+    """Hash-pinned requirements that the list must name; "" where they are not known."""
+    rootfs_sha256: str = ""
+    """Digest of the image that the list must be of; "" for a list made from it just now."""
+    location: str = "pyproject.toml"
+    """File that code hosts show the findings at."""
+
+
+def findings(
+    builder: Builder, question: Question, advisories: Advisories, config: ScanConfig, now: str
+) -> dagger.Directory:
+    """Return findings.json, findings.sarif, openvex.json, table.txt and failures.txt.
+
+    Written whatever they say; `require_passed` is the gate. The scan runs without secrets and, but for
+    the reports of grype and apt, without a network to ask.
+
+    Args:
+        builder: the base image, which knows the image's package source.
+        question: what is scanned.
+        advisories: what is known.
+        config: `[tool.wheelhouse.scan]`.
+        now: ISO 8601 time; ages are counted from it, and a new one makes the scan run anew.
+
+    """
+    container = (
+        with_packages(builder, "scan/requirements.txt", "scan")
+        .with_mounted_file("/in/bill.json", question.bill)
+        .with_mounted_file("/in/policy.json", text_file("policy.json", config.policy))
+        .with_mounted_file("/in/lock.txt", text_file("lock.txt", question.lock))
+    )
+    command = [*RUN, "--lock", "/in/lock.txt", "--now", now, "--out", "/out"]
+    command += ["--rootfs-sha256", question.rootfs_sha256, "--location", question.location]
+    if records := advisories.records:
+        container = container.with_mounted_directory("/in/advisories", records)
+        command += ["--advisories", "/in/advisories"]
+    elif config.grype_image and not advisories.offline:
+        container = container.with_mounted_file("/in/grype.json", _grype(container, config, now))
+        command += ["--grype", "/in/grype.json"]
+    if not advisories.offline:
+        container = container.with_mounted_file("/in/debian.json", _changelogs(builder, question.bill, now))
+        command += ["--debian", "/in/debian.json"]
+    return container.with_exec(command).directory("/out")
+
+
+async def require_passed(found: dagger.Directory) -> dagger.Directory:
+    """Return the findings when the gate let them pass.
+
+    Raises:
+        ChecksFailedError: it did not; every reason is listed.
+
+    """
+    if failures := (await found.file("failures.txt").contents()).splitlines():
+        raise ChecksFailedError.gathered("scan", failures)
+    return found
+
+
+def _changelogs(builder: Builder, bill: dagger.File, now: str) -> dagger.File:
+    """Return which CVEs of the Debian packages an update repairs, as the package source says now."""
+    return (
+        with_programs(builder.base(), "scan")
+        .with_mounted_file("/in/bill.json", bill)
+        .with_env_variable("WHEELHOUSE_NOW", now)
+        .with_exec(["python3", "-m", "scan.changelogs", "--bill", "/in/bill.json", "--out", "/debian.json"])
+        .file("/debian.json")
+    )
+
+
+def _grype(scanner: dagger.Container, config: ScanConfig, now: str) -> dagger.File:
+    """Return grype's report on the list with the control component added; grype gets nothing else."""
+    add = ["python3", "-m", "scan.grype", "/in/bill.json", "/with-control.json"]
+    controlled = scanner.with_exec(add).file("/with-control.json")
+    return (
+        dag.container()
+        .from_(config.grype_image)
+        .with_mounted_file("/in/bill.json", controlled)
+        .with_directory("/out", dag.directory())
+        .with_env_variable("WHEELHOUSE_NOW", now)
+        .with_exec(list(GRYPE), use_entrypoint=True)
+        .file("/out/grype.json")
+    )
