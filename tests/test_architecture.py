@@ -1,0 +1,78 @@
+"""What the structure of the code promises."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PIPELINE = ROOT / "pipeline"
+ROOMS = sorted(PIPELINE.glob("*.py"))
+ENGINE = sorted((PIPELINE / "engine").rglob("*.py"))
+SHARED = {"pipeline.variants", "pipeline.config", "pipeline.errors", "pipeline.builder"}
+JOINING = {"main.py", "assembly.py", "artifacts.py", "publish.py", "checks.py"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the modules that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.name)
+def test_no_room_imports_the_engine(path: Path) -> None:
+    """A room that needs the embedded engine would fail on a real one."""
+    assert not [name for name in imports(path) if name.startswith("pipeline.engine")]
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=lambda path: str(path.relative_to(PIPELINE)))
+def test_engine_imports_no_room(path: Path) -> None:
+    """The engine runs any module, so it knows none."""
+    rooms = {f"pipeline.{room.stem}" for room in ROOMS if room.stem != "__init__"}
+
+    assert not [name for name in imports(path) if name in rooms]
+
+
+def test_stages_show_the_way_of_the_data() -> None:
+    """Line 1 of the stage rooms tells the order of the stages, each once or in two halves."""
+    first = [path.read_text().splitlines()[0] for path in ROOMS if path.read_text()]
+    stages = sorted(found.group(1) for line in first if (found := re.match(r'"""Stage (\d)\w? of 8: ', line)))
+
+    assert stages[0] == "1"
+    assert set(stages) >= {"1", "2", "3", "4", "5", "6", "8"}
+
+
+def test_engine_is_left_out_of_the_module() -> None:
+    """A real engine never loads the embedded one, the service or the tests."""
+    text = (ROOT / "dagger.json").read_text()
+
+    assert all(f'"!{name}"' in text for name in ("app", "tests", "pipeline/engine"))
+
+
+@pytest.mark.parametrize("path", [*ROOMS, *ENGINE], ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_stay_readable(path: Path) -> None:
+    """No file is longer than 400 lines: one idea each."""
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_repository_names_no_package_index() -> None:
+    """Host names of package indexes and hubs would tie the repository to one network."""
+    hosts = re.compile(
+        "pypi" + r"\.org|files\." + "pythonhosted" + r"|deb\." + "debian" + r"\.org|registry\." + "npmjs"
+    )
+    suspects = [
+        p for p in ROOT.rglob("*") if p.is_file() and p.suffix in {".py", ".txt", ".toml", ".md", ".yml", ""}
+    ]
+    tracked = [
+        p for p in suspects if not {".git", ".venv", "out", "node_modules"} & set(p.relative_to(ROOT).parts)
+    ]
+    naming = [
+        p for p in tracked if p.stat().st_size < 2_000_000 and hosts.search(p.read_text(errors="replace"))
+    ]
+
+    assert naming == []
