@@ -1,36 +1,261 @@
 """Stage 8b of 8: tested images in, pushed references out."""
 
-from collections.abc import Sequence
+import enum
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import anyio
+import dagger
+from dagger import dag
 
 from pipeline.assembly import Assembly
-from pipeline.checks import test_reports
-from pipeline.tags import Commit, image_tags, references
+from pipeline.builder import EPOCH, Builder, program_file, program_files, text_file
+from pipeline.checks import Subject, test_reports
+from pipeline.errors import PipelineError
+from pipeline.tags import Commit, GitState, ImageTags, TagWishes, image_tags, repository_address
 from pipeline.variants import VARIANTS, Base, Variant
+
+PACKAGES: Final = "/opt/packages"
+PASSWORD: Final = "/run/secrets/registry-password"  # noqa: S105 - where it is mounted
+LOGIN: Final = "/run/secrets/docker"
+LAYERS: Final = "/var/cache/wheelhouse-layers"
+CONFIG: Final = "org.opencontainers.image"
+
+
+@dagger.enum_type
+class Compression(enum.Enum):
+    """How the layers of a published image are packed."""
+
+    GZIP = "gzip"
+    """Read by every client."""
+    ZSTD = "zstd"
+    """Smaller, faster to unpack; read by Docker 23, containerd 1.5, podman 3 and newer."""
+
+
+Gate = Callable[[Subject], Awaitable[object]]
+"""Raises when an image may not be published."""
+Documents = Callable[[Variant, "Prepared"], Awaitable[dagger.Directory | None]]
+"""Returns what refers to an image: files and referrers.json (programs/oci/plans.py); None for nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """Where images go, and as whom."""
+
+    address: str
+    """REGISTRY/REPOSITORY."""
+    username: str = ""
+    password: dagger.Secret | None = None
+    docker_config: dagger.Secret | None = None
+    """A docker config.json; used where no password is given."""
+    service: dagger.Service | None = None
+    """A registry that only the caller's machine reaches; answers under the address's host name."""
+    insecure: bool = False
+    """Plain HTTP beyond loopback addresses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What is published: images of one commit, complete or not at all."""
+
+    registry: Registry
+    state: GitState
+    created: int
+    """The commit's time, in seconds since 1970."""
+    variants: Sequence[Variant]
+    wishes: TagWishes = field(default_factory=TagWishes)
+    compression: Compression = Compression.ZSTD
+    gates: tuple[Gate, ...] = ()
+    """Beyond the tests, which always run."""
+    documents: Documents | None = None
+
+    def tags(self, variant: Variant) -> ImageTags:
+        """Return the tags of a variant's image."""
+        suffix = VARIANTS[variant].tag_suffix
+        return image_tags(self.state, self.wishes, (suffix,) if suffix else ("", f"-{variant.value}"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An image as it will be in the registry."""
+
+    layout: dagger.Directory
+    """OCI layout."""
+    digest: str
+    """`sha256:…` of its manifest."""
+
+
+async def publish_images(assembly: Assembly, wanted: Publication) -> list[str]:
+    """Test every image, then push all of them.
+
+    Returns:
+        `REPOSITORY@sha256:… TAG…` of each image.
+
+    Raises:
+        PipelineError: wrong tags or address, or no variant; found before anything is built.
+        ChecksFailedError: an image failed its tests; nothing is pushed then.
+        dagger.ExecError: the registry refuses; stderr says what, and moving tags are where they were.
+
+    """
+    report = await publish_report(assembly, wanted)
+    return [f"{image['reference']} {' '.join(image['tags'])}" for image in report["images"]]
 
 
 async def publish_tested(
     assembly: Assembly, address: str, commit: Commit, variants: Sequence[Variant]
 ) -> list[str]:
-    """Test every image, then push each under the tags of the commit.
+    """Publish to an open registry under the commit's own tags, times fixed."""
+    wanted = Publication(
+        registry=Registry(address=address), state=GitState(commit=commit), created=EPOCH, variants=variants
+    )
+    return await publish_images(assembly, wanted)
+
+
+async def publish_report(assembly: Assembly, wanted: Publication) -> dict[str, Any]:
+    """Do what `publish_images` does; return digests, tags, referrers and what went over the wire."""
+    if not wanted.variants:
+        raise PipelineError.of("no variant", expected="at least one", do="Pass --variants=cpu.")
+    repository_address(wanted.registry.address)
+    tags = {variant: wanted.tags(variant) for variant in wanted.variants}
+    prepared: dict[Variant, Prepared] = {}
+
+    async def prepare(variant: Variant) -> None:
+        subject = await assembly.subject(variant, Base.SMALL)
+        await _pass_gates(assembly.builder, subject, wanted.gates)
+        prepared[variant] = await normalised(assembly.builder, subject.image, wanted)
+
+    async with anyio.create_task_group() as group:
+        for variant in tags:
+            group.start_soon(prepare, variant)
+    pushing = client(assembly.builder, wanted.registry)
+    entries = []
+    for variant, names in tags.items():
+        pushing, entry = await _mounted(pushing, wanted, variant, prepared[variant])
+        entries.append({**entry, "immutable": names.immutable, "moving": names.moving})
+    plan = text_file("plan.json", json.dumps({"repository": wanted.registry.address, "images": entries}))
+    command = ["python3", "-m", "oci", "push", "--plan", "/in/plan.json", *options(wanted.registry)]
+    pushed = pushing.with_mounted_file("/in/plan.json", plan).with_exec(command)
+    report: dict[str, Any] = json.loads(await pushed.stdout())
+    return report
+
+
+async def promote_image(builder: Builder, source: str, target: Registry, wishes: tuple[str, ...]) -> str:
+    """Copy an image and what refers to it by digest; nothing is rebuilt.
+
+    Args:
+        builder: whose base image runs the client.
+        source: REPOSITORY@sha256:… or REPOSITORY:TAG, readable with the target's login or without.
+        target: where it goes.
+        wishes: its tags there; those that read like a version or `sha-…` never change what they name.
 
     Returns:
-        `address:tag@sha256:…` of each push.
-
-    Raises:
-        PipelineError: the address carries a tag or digest of its own.
-        ChecksFailedError: an image failed its tests; nothing is pushed then.
+        `REPOSITORY@sha256:… TAG…`.
 
     """
-    targets = {
-        variant: references(address, image_tags(commit, VARIANTS[variant].tag_suffix)) for variant in variants
-    }
-    subjects = {variant: await assembly.subject(variant, Base.SMALL) for variant in targets}
-    for subject in subjects.values():
-        await test_reports(assembly.builder, subject)
-    return [
-        await subjects[variant]
-        .image.with_label("org.opencontainers.image.revision", commit.sha)
-        .publish(target)
-        for variant, names in targets.items()
-        for target in names
+    tags = image_tags(GitState(commit=None), TagWishes(extra=wishes)) if wishes else ImageTags((), ())
+    command = ["python3", "-m", "oci", "copy", source, repository_address(target.address)]
+    command += [word for tag in tags.immutable for word in ("--immutable", tag)]
+    command += [word for tag in tags.moving for word in ("--moving", tag)]
+    copied = client(builder, target).with_exec([*command, *options(target)])
+    report = json.loads(await copied.stdout())
+    return " ".join([report["reference"], *report["tags"]])
+
+
+async def normalised(builder: Builder, image: dagger.Container, wanted: Publication) -> Prepared:
+    """Return the image with times and history from the commit, packed the same way everywhere."""
+    labels = {}
+    if wanted.state.commit:
+        labels[f"{CONFIG}.revision"] = wanted.state.commit.sha
+    command = ["python3", "-m", "oci", "normalise", "--archive", "/in/image.tar", "--out", "/out"]
+    command += [
+        "--created",
+        str(wanted.created),
+        "--compression",
+        wanted.compression.value,
+        "--cache",
+        LAYERS,
     ]
+    command += [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
+    archive = image.as_tarball(forced_compression=dagger.ImageLayerCompression.Uncompressed)
+    made = (
+        _with_program(builder, wanted.compression)
+        .with_mounted_cache(LAYERS, dag.cache_volume("wheelhouse-layers"))
+        .with_mounted_file("/in/image.tar", archive)
+        .with_exec(command)
+        .directory("/out")
+    )
+    made = await made.sync()
+    return Prepared(layout=made.directory("layout"), digest=await made.file("digest").contents())
+
+
+def client(builder: Builder, registry: Registry) -> dagger.Container:
+    """Return the base with the registry client and the login; what it does is never cached."""
+    container = _with_program(builder, Compression.GZIP).with_env_variable("WHEELHOUSE_RUN", uuid.uuid4().hex)
+    if registry.password:
+        container = container.with_mounted_secret(PASSWORD, registry.password)
+    elif registry.docker_config:
+        container = container.with_mounted_secret(f"{LOGIN}/config.json", registry.docker_config)
+        container = container.with_env_variable("DOCKER_CONFIG", LOGIN)
+    if registry.service:
+        host = registry.address.partition("/")[0].partition(":")[0]
+        container = container.with_service_binding(host, registry.service)
+    return container
+
+
+def options(registry: Registry) -> list[str]:
+    """Return the words that tell the client how to speak to a registry.
+
+    Raises:
+        PipelineError: a password without a username, or the reverse.
+
+    """
+    if bool(registry.username) != (registry.password is not None):
+        raise PipelineError.of(
+            "a username without a password" if registry.username else "a password without a username",
+            expected="both or neither",
+            do="Pass --username=me --password=env://REGISTRY_PASSWORD.",
+        )
+    words = ["--username", registry.username, "--password-file", PASSWORD] if registry.username else []
+    return [*words, *(["--insecure"] if registry.insecure else [])]
+
+
+async def _pass_gates(builder: Builder, subject: Subject, gates: tuple[Gate, ...]) -> None:
+    await test_reports(builder, subject)
+    for gate in gates:
+        await gate(subject)
+
+
+async def _mounted(
+    container: dagger.Container, wanted: Publication, variant: Variant, image: Prepared
+) -> tuple[dagger.Container, dict[str, Any]]:
+    """Return the container with an image and its documents mounted, and what the plan says of them."""
+    at = f"/in/{variant.value}"
+    entry = {"name": variant.value, "layout": at}
+    container = container.with_mounted_directory(at, image.layout)
+    found = await wanted.documents(variant, image) if wanted.documents else None
+    if found is None:
+        return container, entry
+    return container.with_mounted_directory(f"{at}-referrers", found), {
+        **entry,
+        "referrers": f"{at}-referrers",
+    }
+
+
+def _with_program(builder: Builder, compression: Compression) -> dagger.Container:
+    """Return the base with the registry client; zstd is a package of its own, pinned by hash."""
+    path = "/programs"
+    container = builder.base().with_mounted_directory("/programs", program_files("oci"))
+    if compression is Compression.ZSTD:
+        install = ["python3", "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+        packages = (
+            builder.online(builder.base())
+            .with_mounted_file("/in/requirements.txt", program_file("oci/requirements.txt"))
+            .with_exec([*install, "--target", PACKAGES, "--requirement", "/in/requirements.txt"])
+            .directory(PACKAGES)
+        )
+        container = container.with_mounted_directory(PACKAGES, packages)
+        path = f"/programs:{PACKAGES}"
+    return container.with_env_variable("PYTHONPATH", path).with_env_variable("PYTHONDONTWRITEBYTECODE", "1")

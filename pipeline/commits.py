@@ -1,0 +1,56 @@
+"""Stage 8a of 8: a git repository in, what its tags and times say out."""
+
+import dagger
+
+from pipeline.builder import Builder, program_files
+from pipeline.tags import Commit, GitState
+
+
+async def git_state(repository: dagger.GitRepository, *, with_branch: bool = False) -> GitState:
+    """Return the state of a repository's HEAD.
+
+    A repository of a remote address has no working tree, so it is never dirty.
+
+    Args:
+        repository: local or remote.
+        with_branch: find the branch, too: one question per branch where HEAD does not name it.
+
+    """
+    sha = await repository.head().commit()
+    known = await repository.tags(patterns=["v*"])
+    # A git tag is asked for one by one: the API lists names without commits.
+    tags = [name for name in known if await repository.tag(name).commit() == sha]
+    remote = bool(await repository.url())
+    return GitState(
+        commit=Commit.parse(sha),
+        tags=tuple(tags),
+        known=tuple(known),
+        branch=await _branch(repository, sha) if with_branch else "",
+        dirty=not remote and not await repository.uncommitted().is_empty(),
+    )
+
+
+async def commit_time(builder: Builder, repository: dagger.GitRepository, commit: Commit) -> int:
+    """Return when the commit was made, in seconds since 1970.
+
+    Raises:
+        dagger.ExecError: the repository does not have the commit.
+
+    """
+    printed = (
+        builder.base()
+        .with_mounted_directory("/programs", program_files("commit_time.py"))
+        .with_mounted_directory("/in", repository.head().tree(depth=1).directory(".git"))
+        .with_exec(["python3", "/programs/commit_time.py", "/in", commit.sha])
+    )
+    return int(await printed.stdout())
+
+
+async def _branch(repository: dagger.GitRepository, sha: str) -> str:
+    """Return the branch that HEAD is on, or "" when it is none or one of several."""
+    ref = await repository.head().ref()
+    if ref.startswith("refs/heads/"):
+        return ref.removeprefix("refs/heads/")
+    names = await repository.branches()
+    found = [name for name in names if await repository.branch(name).commit() == sha]
+    return found[0] if len(found) == 1 else ""
