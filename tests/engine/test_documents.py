@@ -14,7 +14,7 @@ def value_of(document: graphql.DocumentNode) -> str:
     assert isinstance(operation, graphql.OperationDefinitionNode)
     field = operation.selection_set.selections[0]
     assert isinstance(field, graphql.FieldNode)
-    literal = field.arguments[0].value
+    literal = (field.arguments or ())[0].value
     assert isinstance(literal, graphql.StringValueNode)
     return literal.value
 
