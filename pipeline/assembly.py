@@ -1,8 +1,12 @@
 """How the stages follow each other for one service: each method is one stage with its inputs found."""
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from functools import wraps
+from typing import Any, Final, ParamSpec, Self, TypeVar
+from weakref import WeakKeyDictionary
 
+import anyio
 import dagger
 from dagger import dag
 
@@ -18,10 +22,26 @@ from pipeline.rootfs import base_image
 from pipeline.variants import Base, Variant
 from pipeline.wheels import wheel_directory
 
+P = ParamSpec("P")
+T = TypeVar("T")
 TEST_LOCK: Final = "requirements/test.txt"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def once(stage: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Ask for a stage's result once per assembly, however many functions need it."""
+    results: WeakKeyDictionary[object, dict[object, T]] = WeakKeyDictionary()
+
+    @wraps(stage)
+    async def remembered(*args: P.args, **kwargs: P.kwargs) -> T:
+        known = results.setdefault(args[0], {})
+        if args[1:] not in known:
+            known[args[1:]] = await stage(*args, **kwargs)
+        return known[args[1:]]
+
+    return remembered
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Assembly:
     """One service on its way through the stages."""
 
@@ -47,8 +67,10 @@ class Assembly:
             )
         config = Config.parse(pyproject)
         image = builder.image or f"python:{config.service.python}-slim"
-        return cls(source=source, builder=replace(builder, image=image), hub=hub, config=config)
+        ready = await replace(builder, image=image).ready()
+        return cls(source=source, builder=ready, hub=hub, config=config)
 
+    @once
     async def lock(self, variant: Variant) -> Lock:
         """Return the variant's pins, checked against what the project declares.
 
@@ -61,11 +83,13 @@ class Assembly:
         check_fresh(lock, declared, python=self.config.service.python, path=path)
         return lock
 
+    @once
     async def wheels(self, variant: Variant) -> dagger.Directory:
         """Return the wheels of a variant."""
         packages = self.config.variant(variant).build_packages
-        return await wheel_directory(self.builder, await self.lock(variant), packages)
+        return await (await wheel_directory(self.builder, await self.lock(variant), packages)).sync()
 
+    @once
     async def models(self, variant: Variant) -> dict[str, dagger.Directory]:
         """Return the models of a variant by name.
 
@@ -81,25 +105,38 @@ class Assembly:
             raise LockError.of(
                 "the source has no models.lock", expected="sha256 and size of each file", do=REFRESH
             )
-        return model_directories(self.kitchen(text), self.config, declared)
+        lazy = model_directories(self.kitchen(text), self.config, declared)
+        return {name: await model.sync() for name, model in lazy.items()}
 
     def kitchen(self, models_lock: str) -> Kitchen:
         """Return what models are made with, given the text of models.lock."""
         return Kitchen(builder=self.builder, hub=self.hub, lock=models_lock, source=self.source)
 
+    @once
     async def image(self, variant: Variant, base: Base) -> dagger.Container:
         """Return the runtime image of a variant."""
-        venv = environment(self.builder, await self.wheels(variant), self.config, variant)
-        bottom = await base_image(self.builder, venv.tree, self.config.variant(variant), base)
-        await prove(bottom, venv)
+        async with anyio.create_task_group() as group:
+            # The longest branches at once; the models' result is taken from memory below.
+            group.start_soon(self.models, variant)
+            group.start_soon(self._ground, variant, base)
+        bottom, venv = await self._ground(variant, base)
         models = await self.models(variant)
         application = await sources.application(self.source, self.config)
         parts = (
-            *environment_layers(venv.tree, variant),
+            *environment_layers(venv, variant),
             *(layer(f"{MODELS}/{name}", model) for name, model in models.items()),
             app_layer(self.builder, application),
         )
         return runtime_image(bottom, parts, self.config, variant)
+
+    @once
+    async def _ground(self, variant: Variant, base: Base) -> tuple[dagger.Container, dagger.Directory]:
+        """Return what the service stands on: the base, and the environment proven on it."""
+        venv = environment(self.builder, await self.wheels(variant), self.config, variant)
+        tree = await venv.tree.sync()
+        bottom = await base_image(self.builder, tree, self.config.variant(variant), base)
+        await prove(bottom, tree, venv.pruned)
+        return bottom, tree
 
     async def subject(self, variant: Variant, base: Base) -> Subject:
         """Return what the tests of a variant need."""

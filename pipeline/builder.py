@@ -1,9 +1,9 @@
 """The containers that work and never ship: the base image, the tools, our programs, the caches."""
 
-from dataclasses import dataclass
-from functools import cache, cached_property
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import dagger
 from dagger import dag
@@ -13,13 +13,16 @@ PROGRAMS: Final = Path(__file__).parent / "programs"
 TOOLS: Final = "/opt/tools"
 EPOCH: Final = 315532800
 """1980-01-01, the oldest time that a zip file can hold: time of every file that we make."""
+PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PIP: Final = ("python3", "-m", "pip", "--quiet", "--disable-pip-version-check")
+PIP_INSTALL: Final = (*PIP, "install", "--root-user-action=ignore", "--no-deps", "--require-hashes")
 PIP_CACHE: Final = "/root/.cache/pip"
 APT_CACHE: Final = "/var/cache/apt/archives"
 COMPILERS: Final = ("build-essential", "pkg-config")
 NETRC: Final = "/run/secrets/netrc"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
     """Where wheels, models and layers are made: one base image and the places to download from."""
 
@@ -29,6 +32,12 @@ class Builder:
     """Package index (PEP 503); "" for pip's own default."""
     index_auth: dagger.Secret | None = None
     """A netrc file with the index's credentials."""
+    toolbox: dagger.Directory | None = None
+    """The installed tools, once `ready` has made them."""
+
+    async def ready(self) -> Self:
+        """Return this builder with its tools installed, so that later queries name them by id."""
+        return replace(self, toolbox=await self._installed_tools().sync())
 
     def base(self) -> dagger.Container:
         """Return the base image as it is."""
@@ -44,21 +53,17 @@ class Builder:
     def with_tools(self, container: dagger.Container, *programs: str) -> dagger.Container:
         """Return a container that descends from the base, with the tools and these programs."""
         return (
-            container.with_directory(TOOLS, self._toolbox)
-            .with_env_variable(
-                "PATH", f"{TOOLS}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-            )
+            container.with_mounted_directory(TOOLS, self.toolbox or self._installed_tools())
+            .with_env_variable("PATH", f"{TOOLS}/bin:{PATH}")
             .with_env_variable("PYTHONPATH", TOOLS)
             .with_mounted_directory("/programs", program_files(*programs))
         )
 
-    @cached_property
-    def _toolbox(self) -> dagger.Directory:
-        install = ["python3", "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+    def _installed_tools(self) -> dagger.Directory:
         return (
             self.online(self.base())
             .with_mounted_file("/in/tools.txt", program_file("tools.txt"))
-            .with_exec([*install, "--target", TOOLS, "--requirement", "/in/tools.txt"])
+            .with_exec([*PIP_INSTALL, "--target", TOOLS, "--requirement", "/in/tools.txt"])
             .directory(TOOLS)
         )
 
@@ -84,18 +89,12 @@ class Builder:
 
     def online(self, container: dagger.Container) -> dagger.Container:
         """Return a container that reaches the package index, with pip's cache on a cache volume."""
-        container = (
-            container.with_mounted_cache(PIP_CACHE, dag.cache_volume("wheelhouse-pip"))
-            .with_env_variable("PIP_DISABLE_PIP_VERSION_CHECK", "1")
-            .with_env_variable("PIP_ROOT_USER_ACTION", "ignore")
-            .with_env_variable("PIP_CACHE_DIR", PIP_CACHE)
-        )
+        container = container.with_mounted_cache(PIP_CACHE, dag.cache_volume("wheelhouse-pip"))
         if self.index_url:
             container = container.with_env_variable("PIP_INDEX_URL", self.index_url)
         if self.index_auth:
-            container = container.with_mounted_secret(NETRC, self.index_auth).with_env_variable(
-                "NETRC", NETRC
-            )
+            container = container.with_mounted_secret(NETRC, self.index_auth)
+            container = container.with_env_variable("NETRC", NETRC)
         return container
 
 

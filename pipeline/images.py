@@ -74,7 +74,7 @@ def environment(builder: Builder, wheels: dagger.Directory, config: Config, vari
     return Environment(tree=installed.directory(VENV), pruned=installed.file("/out/pruned.json"))
 
 
-async def prove(base: dagger.Container, venv: Environment) -> None:
+async def prove(base: dagger.Container, venv: dagger.Directory, pruned: dagger.File) -> None:
     """Import every top-level module of every distribution on the base that will run them.
 
     Raises:
@@ -83,9 +83,9 @@ async def prove(base: dagger.Container, venv: Environment) -> None:
     """
     python = [f"{VENV}/bin/python", "/programs/prove_imports.py", "--pruned", "/in/pruned.json"]
     await (
-        base.with_mounted_directory(VENV, venv.tree)
+        base.with_mounted_directory(VENV, venv)
         .with_mounted_directory("/programs", program_files("prove_imports.py"))
-        .with_mounted_file("/in/pruned.json", venv.pruned)
+        .with_mounted_file("/in/pruned.json", pruned)
         .with_exec(python)
         .sync()
     )

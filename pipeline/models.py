@@ -6,7 +6,7 @@ from typing import Final
 import dagger
 from dagger import dag
 
-from pipeline.builder import Builder, program_file, program_files, text_file
+from pipeline.builder import PIP_INSTALL, Builder, program_file, program_files, text_file
 from pipeline.config import Config, ModelConfig, VariantConfig
 
 PACKAGES: Final = "/opt/packages"
@@ -106,16 +106,14 @@ def model_cache(models: dict[str, dagger.Directory]) -> dagger.Directory:
 
 def _with_packages(builder: Builder, requirements: str) -> dagger.Container:
     """Return the base with the hash-pinned packages of one requirement file on PYTHONPATH."""
-    install = ["python3", "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
     installed = (
         builder.online(builder.base())
         .with_mounted_file("/in/requirements.txt", program_file(requirements))
-        .with_exec([*install, "--target", PACKAGES, "--requirement", "/in/requirements.txt"])
+        .with_exec([*PIP_INSTALL, "--target", PACKAGES, "--requirement", "/in/requirements.txt"])
         .directory(PACKAGES)
     )
     return (
         builder.base()
         .with_mounted_directory(PACKAGES, installed)
         .with_env_variable("PYTHONPATH", f"/programs:{PACKAGES}")
-        .with_env_variable("PYTHONDONTWRITEBYTECODE", "1")
     )

@@ -39,7 +39,7 @@ async def base_image(
     if base is Base.SLIM:
         return builder.with_debian_packages(*declared.os_packages)
     keep = [word for rule in declared.keep for word in ("--keep", rule)]
-    bottom = builder.tools(*PROGRAMS).with_exec([*ASSEMBLE, *keep]).directory("/out/rootfs")
+    bottom = await builder.tools(*PROGRAMS).with_exec([*ASSEMBLE, *keep]).directory("/out/rootfs").sync()
     image = dag.container().with_directory("/", _fixed(bottom))
     libraries = await _libraries(builder, venv, declared, bottom)
     return image.with_directory("/", _fixed(libraries)) if await libraries.entries() else image

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+QUIET = ("--quiet", "--disable-pip-version-check")
+
 
 def main() -> int:
     """Return pip's exit status; the pin that fails is named in pip's own output."""
     sources, out = sys.argv[1:]
     Path(out).mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--require-hashes"]
+    command = [sys.executable, "-m", "pip", *QUIET, "wheel", "--no-deps", "--require-hashes"]
     return subprocess.run([*command, "--requirement", sources, "--wheel-dir", out], check=False).returncode
 
 

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+QUIET = ("--quiet", "--disable-pip-version-check")
+
 NO_WHEEL = re.compile(r"No matching distribution found for ([A-Za-z0-9._-]+)")
 
 
@@ -42,7 +44,7 @@ def main() -> int:
 
 def _download(pins: list[str], requirements: Path, wheels: Path) -> subprocess.CompletedProcess[str]:
     requirements.write_text("".join(f"{pin}\n" for pin in pins))
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command = [sys.executable, "-m", "pip", *QUIET, "download", "--no-deps", "--only-binary=:all:"]
     command += ["--require-hashes", "--requirement", str(requirements), "--dest", str(wheels)]
     return subprocess.run(command, check=False, text=True, stderr=subprocess.PIPE)
 
