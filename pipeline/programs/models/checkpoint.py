@@ -1,7 +1,7 @@
 """Read an encoder's config.json and safetensors into one plain description."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +35,8 @@ class Layout:
     widen: str
     narrow: str
     output_norm: str
+    head: tuple[tuple[str, str], ...]
+    """Layers of a classifier on the first token, each with its activation; "" for none."""
 
 
 BERT: Final = Layout(
@@ -48,7 +50,9 @@ BERT: Final = Layout(
     widen="intermediate.dense",
     narrow="output.dense",
     output_norm="output.LayerNorm",
+    head=(("pooler.dense", "Tanh"), ("classifier", "")),
 )
+ROBERTA: Final = replace(BERT, head=(("classifier.dense", "Tanh"), ("classifier.out_proj", "")))
 DISTILBERT: Final = Layout(
     prefixes=("", "distilbert."),
     layer="transformer.layer.{i}.",
@@ -60,14 +64,18 @@ DISTILBERT: Final = Layout(
     widen="ffn.lin1",
     narrow="ffn.lin2",
     output_norm="output_layer_norm",
+    head=(("pre_classifier", "Relu"), ("classifier", "")),
 )
 FAMILIES: Final = {
     "bert": BERT,
-    "roberta": BERT,
-    "xlm-roberta": BERT,
-    "camembert": BERT,
+    "roberta": ROBERTA,
+    "xlm-roberta": ROBERTA,
+    "camembert": ROBERTA,
     "distilbert": DISTILBERT,
 }
+RANKER: Final = "ForSequenceClassification"
+EMBEDDERS: Final = ("Model", "ForMaskedLM", "ForPreTraining")
+"""Ends of class names whose checkpoints hold an encoder and nothing that is left out."""
 KEYS: Final = ("hidden_size", "num_hidden_layers", "num_attention_heads")
 DISTILBERT_KEYS: Final = ("dim", "n_layers", "n_heads")
 OFFSET_FAMILIES: Final = frozenset({"roberta", "xlm-roberta", "camembert"})
@@ -96,6 +104,11 @@ class Encoder:
     def layout(self) -> Layout:
         """Return where this family keeps its weights."""
         return FAMILIES[self.family]
+
+    @property
+    def ranks_pairs(self) -> bool:
+        """Tell whether the model scores a pair of texts instead of embedding one."""
+        return self.architecture.endswith(RANKER)
 
     @property
     def offset(self) -> int | None:
@@ -172,6 +185,10 @@ def _require_known(config: dict[str, Any], encoder: Encoder) -> None:
         raise Unsupported(
             f"{name}: hidden_act {_activation(config)!r}, known: {sorted(ACTIVATIONS)}. {ADVICE}"
         )
+    if not name.endswith((*EMBEDDERS, RANKER)):
+        raise Unsupported(
+            f"{name}: expected a class that ends in {', '.join((*EMBEDDERS, RANKER))}. {ADVICE}"
+        )
     scheme = config.get("position_embedding_type")
     if scheme not in (None, "absolute"):
         raise Unsupported(f"{name}: position_embedding_type {scheme!r}, expected 'absolute'. {ADVICE}")
@@ -210,10 +227,10 @@ class Weights:
         return self._prefix + name in self._tensors
 
     def __getitem__(self, name: str) -> Any:
-        full = self._prefix + name
-        if full not in self._tensors:
-            raise Unsupported(f"the checkpoint lacks {full}. {ADVICE}")
-        return self._tensors[full].astype(np.float32)
+        for full in (self._prefix + name, name):
+            if full in self._tensors:
+                return self._tensors[full].astype(np.float32)
+        raise Unsupported(f"the checkpoint lacks {self._prefix + name}. {ADVICE}")
 
     def linear(self, name: str) -> tuple[Any, Any]:
         """Return weight (in, out) and bias (out,) of a linear layer."""

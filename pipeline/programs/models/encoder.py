@@ -1,18 +1,16 @@
-"""Build the ONNX graph of a BERT-family encoder, pooling included."""
+"""Build the ONNX graph of a BERT-family encoder, its head included."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 
 from models.checkpoint import Encoder, Weights
 from models.graph import FLOAT_TYPES, GraphWriter
+from models.heads import OUTPUT, SCORES, add_classifier, add_pooling
 from models.pooling import Pooling
 from models.precisions import Heads, Precision, Signal
-
-OUTPUT: Final = "sentence_embedding"
-TINY_NORM: Final = 1e-12  # what sentence-transformers divides by at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +95,8 @@ class EncoderGraph:
 def build_model(encoder: Encoder, weights: Weights, pooling: Pooling, precision: Precision) -> Any:
     """Write the whole model: token ids in, one float32 vector per text out.
 
-    Inputs are int64 (n, t); the output `sentence_embedding` is float32 (n, hidden), rows of L2 norm 1
-    when the pooling normalises.
+    Inputs are int64 (n, t). The output is `sentence_embedding`, float32 (n, hidden), rows of L2 norm 1
+    when the pooling normalises; for a model that ranks pairs it is `logits`, float32 (n, labels).
     """
     g = GraphWriter()
     graph = EncoderGraph(encoder, weights, precision, g)
@@ -109,8 +107,12 @@ def build_model(encoder: Encoder, weights: Weights, pooling: Pooling, precision:
     tokens = state.name
     if precision.dtype != "float32":
         tokens = g.add("Cast", [tokens], "tokens", to=FLOAT_TYPES["float32"])
-    add_pooling(g, tokens, pooling)
-    return g.model(input_names(encoder), {OUTPUT: encoder.hidden})
+    if not encoder.ranks_pairs:
+        add_pooling(g, tokens, pooling)
+        return g.model(input_names(encoder), {OUTPUT: encoder.hidden})
+    head = [(*weights.linear(name), activation) for name, activation in encoder.layout.head]
+    add_classifier(g, tokens, head)
+    return g.model(input_names(encoder), {SCORES: head[-1][0].shape[1]})
 
 
 def normalised_signals(encoder: Encoder) -> list[str]:
@@ -124,36 +126,6 @@ def input_names(encoder: Encoder) -> list[str]:
     return ["input_ids", "attention_mask", *(["token_type_ids"] if encoder.segments else [])]
 
 
-def add_pooling(g: GraphWriter, tokens: str, pooling: Pooling) -> None:
-    """Turn float32 (n, t, hidden) into the output, in float32 throughout."""
-    pooled = {"mean": _mean, "cls": _cls, "max": _max}[pooling.mode](g, tokens)
-    if not pooling.normalize:
-        g.add("Identity", [pooled], OUTPUT)
-        return
-    length = g.add("ReduceL2", [pooled, g.axes(1)], "pooled_length", keepdims=1)
-    divisor = g.add("Max", [length, g.tensor("tiny", np.array(TINY_NORM, np.float32))], "divisor")
-    g.add("Div", [pooled, divisor], OUTPUT)
-
-
-def _mean(g: GraphWriter, tokens: str) -> str:
-    weight = _token_weight(g)
-    total = g.add("ReduceSum", [g.add("Mul", [tokens, weight], "kept"), g.axes(1)], "total", keepdims=0)
-    count = g.add("ReduceSum", [weight, g.axes(1)], "count", keepdims=0)
-    return g.add("Div", [total, count], "mean")
-
-
-def _cls(g: GraphWriter, tokens: str) -> str:
-    # A list of one index, not a scalar: the runtime merges equal constants whatever their rank.
-    first = g.add("Gather", [tokens, g.axes(0)], "first_token", axis=1)
-    return g.add("Squeeze", [first, g.axes(1)], "cls")
-
-
-def _max(g: GraphWriter, tokens: str) -> str:
-    real = g.add("Greater", [_token_weight(g), g.tensor("zero", np.array(0, np.float32))], "is_token")
-    floor = g.tensor("lowest", np.array(-1e9, np.float32))
-    return g.add("ReduceMax", [g.add("Where", [real, tokens, floor], "kept"), g.axes(1)], "max", keepdims=0)
-
-
-def _token_weight(g: GraphWriter) -> str:
-    weight = g.add("Cast", ["attention_mask"], "float_mask", to=TensorProto.FLOAT)
-    return g.add("Unsqueeze", [weight, g.axes(-1)], "token_weight")
+def output_name(encoder: Encoder) -> str:
+    """Return the name of the graph's output."""
+    return SCORES if encoder.ranks_pairs else OUTPUT

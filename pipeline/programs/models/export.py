@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from tokenizers import Tokenizer
 
 from models.calibrate import measure_reaches
 from models.checkpoint import Encoder, Weights, describe_encoder, read_encoder, read_json
-from models.encoder import OUTPUT, build_model, input_names, normalised_signals
+from models.encoder import build_model, input_names, normalised_signals, output_name
 from models.errors import exit_status
 from models.gate import Likeness, Subject, compare, read_texts, require
+from models.gate_pairs import compare_pairs
 from models.graph import MODEL_FILE, model_bytes, save_model
+from models.heads import OUTPUT
 from models.hub_layout import lay_out
 from models.pooling import Pooling, read_pooling
 from models.precisions import FLOATING, Int8, Precision
@@ -64,6 +67,13 @@ class Setup:
         length = text_length(directory, encoder, pooling)
         return cls(encoder, pooling, prepared_tokenizer(directory, encoder, length), length)
 
+    def judge(self, export: Session, reference: Session, output: str) -> Likeness:
+        """Measure how close an export is to the reference, by what the model is for."""
+        if self.encoder.ranks_pairs:
+            return compare_pairs(export, reference, self.tokenizer)
+        expected = Subject(reference, OUTPUT, self.pooling)
+        return compare(Subject(export, output, self.pooling), expected, self.tokenizer)
+
     def reference(self, directory: Path) -> tuple[Weights, Any]:
         """Return the checkpoint's weights and its float32 model."""
         weights = Weights.load(directory, self.encoder.layout)
@@ -90,12 +100,11 @@ def export_checkpoint(job: Job) -> dict[str, Any]:
     weights, reference = setup.reference(job.directory)
     precision = _precision(setup, job.recipe, reference)
     size_bytes = save_model(build_model(setup.encoder, weights, setup.pooling, precision), job.stage)
-    subject = Subject(Session(job.stage / MODEL_FILE), OUTPUT, setup.pooling)
-    expected = Subject(Session(model_bytes(reference)), OUTPUT, setup.pooling)
-    likeness = compare(subject, expected, setup.tokenizer)
+    output = output_name(setup.encoder)
+    likeness = setup.judge(Session(job.stage / MODEL_FILE), Session(model_bytes(reference)), output)
     describe(likeness, precision.name, size_bytes)
     require(likeness, precision.name)
-    _describe_to_runtime(job, setup, {"inputs": input_names(setup.encoder), "outputs": [OUTPUT]})
+    _describe_to_runtime(job, setup, {"inputs": input_names(setup.encoder), "outputs": [output]})
     return likeness.report()
 
 
@@ -110,10 +119,7 @@ def export_ready(job: Job, ready: ReadyModel) -> dict[str, Any]:
     if any(job.directory.glob("*.safetensors")):
         read_encoder(job.directory)
         reference = setup.reference(job.directory)[1]
-        subject = Subject(Session(ready.path), ready.output, setup.pooling)
-        likeness = compare(
-            subject, Subject(Session(model_bytes(reference)), OUTPUT, setup.pooling), setup.tokenizer
-        )
+        likeness = setup.judge(Session(ready.path), Session(model_bytes(reference)), ready.output)
         describe(likeness, job.precision, ready.path.stat().st_size)
         require(likeness, job.precision)
         report = likeness.report()
@@ -140,7 +146,8 @@ def describe(likeness: Likeness, precision: str, size_bytes: int) -> None:
 def _precision(setup: Setup, recipe: str, reference: Any) -> Precision:
     if recipe in FLOATING:
         return FLOATING[recipe]
-    texts = tokenise(setup.tokenizer, read_texts("calibration.txt"))
+    lines = read_texts("calibration.txt")
+    texts = tokenise(setup.tokenizer, list(pairwise(lines)) if setup.encoder.ranks_pairs else lines)
     return Int8(measure_reaches(reference, normalised_signals(setup.encoder), texts))
 
 
@@ -148,15 +155,17 @@ def _describe_to_runtime(job: Job, setup: Setup, signature: dict[str, Any]) -> N
     """Write tokenizer.json and config.json beside the model."""
     setup.tokenizer.save(str(job.stage / "tokenizer.json"), pretty=False)
     files = sorted(path for path in job.stage.rglob("*") if path.is_file())
+    pooling = {"pooling": setup.pooling.mode, "normalize": setup.pooling.normalize}
+    if setup.encoder.ranks_pairs:
+        pooling = {}
     prompts = {"prompts": setup.pooling.prompts} if setup.pooling.prompts else {}
     configuration = {
         "version": 1,
-        "task": "embedding",
+        "task": "rerank" if setup.encoder.ranks_pairs else "embedding",
         "architecture": setup.encoder.architecture,
         "hidden_size": setup.encoder.hidden,
         "max_length": setup.length,
-        "pooling": setup.pooling.mode,
-        "normalize": setup.pooling.normalize,
+        **pooling,
         "precision": job.precision,
         **signature,
         **prompts,

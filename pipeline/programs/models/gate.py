@@ -136,17 +136,31 @@ def ranking_quality(subject: Subject, tokenizer: Tokenizer) -> float:
 
     The best passage of a query has gain 3, others of its topic gain 1.
     """
-    data = json.loads((DATA / "retrieval.json").read_text(encoding="utf-8"))
-    documents, queries = data["documents"], data["queries"]
+    documents, queries = retrieval_set()
     passages = subject.embed(tokenise(tokenizer, [d["text"] for d in documents]))
     questions = subject.embed(tokenise(tokenizer, [q["text"] for q in queries]))
+    return mean_quality(questions @ passages.T, queries, documents)
+
+
+def retrieval_set() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the passages and the queries of the retrieval set."""
+    data = json.loads((DATA / "retrieval.json").read_text(encoding="utf-8"))
+    return data["documents"], data["queries"]
+
+
+def mean_quality(
+    scores: Any, queries: Sequence[dict[str, Any]], documents: Sequence[dict[str, Any]]
+) -> float:
+    """Return the mean nDCG@10 of scores (queries, documents)."""
     topics = np.array([d["topic"] for d in documents])
-    scores = []
-    for query, row in zip(queries, questions @ passages.T, strict=True):
+    qualities = []
+    for query, row in zip(queries, scores, strict=True):
         gains = (topics == query["topic"]).astype(float)
         gains[query["best"]] = 3.0
-        scores.append(_discounted(gains[np.argsort(-row, kind="stable")]) / _discounted(np.sort(gains)[::-1]))
-    return float(np.mean(scores))
+        qualities.append(
+            _discounted(gains[np.argsort(-row, kind="stable")]) / _discounted(np.sort(gains)[::-1])
+        )
+    return float(np.mean(qualities))
 
 
 def read_texts(name: str) -> list[str]:

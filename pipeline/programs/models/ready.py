@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import onnx
 
-from models.encoder import OUTPUT
 from models.errors import ModelError, UnsafeFile, Unsupported
+from models.heads import OUTPUT, SCORES
 from models.lockfile import is_inside
 
 DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"})
 """Operator sets that the runtime carries itself; others need a library of the model's author."""
-PREFERRED: Final = (OUTPUT, "last_hidden_state", "token_embeddings")
+PREFERRED: Final = (OUTPUT, SCORES, "last_hidden_state", "token_embeddings")
 TOKENS_RANK: Final = 3
 
 

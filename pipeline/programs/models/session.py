@@ -10,6 +10,8 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 ERRORS_ONLY = 3
+Text = str | tuple[str, str]
+"""A text, or a pair that is encoded as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +23,12 @@ class Tokens:
     token_type_ids: Any
 
 
-def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Tokens]:
+def tokenise(tokenizer: Tokenizer, texts: Sequence[Text]) -> list[Tokens]:
     """Tokenise each text alone, so that no padding enters."""
     return [tokenise_batch(tokenizer, [text]) for text in texts]
 
 
-def tokenise_batch(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
+def tokenise_batch(tokenizer: Tokenizer, texts: Sequence[Text]) -> Tokens:
     """Tokenise texts together, padded to the longest."""
     encodings = tokenizer.encode_batch(list(texts))
     columns = (

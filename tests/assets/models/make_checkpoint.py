@@ -27,7 +27,8 @@ def train(special):
     tokenizer.train_from_iterator(CORPUS.read_text(encoding="utf-8").splitlines(), trainer)
     start, end = special[0], special[2]
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start} $A {end}", special_tokens=[(start, 0), (end, 2)]
+        single=f"{start} $A {end}",
+        pair=f"{start} $A {end} $B:1 {end}:1", special_tokens=[(start, 0), (end, 2)]
     )
     return tokenizer
 
@@ -65,6 +66,18 @@ def tensors(family):
     return w
 
 
+def classifier(family):
+    """Return the layers of a model that scores pairs, under the family's own names."""
+    random = np.random.default_rng(11)
+    first = {"bert": "bert.pooler.dense", "distilbert": "pre_classifier"}.get(family, "classifier.dense")
+    last = "classifier" if family in ("bert", "distilbert") else "classifier.out_proj"
+    w = {}
+    for name, width in ((first, HIDDEN), (last, 1)):
+        w[f"{name}.weight"] = random.normal(0, 0.2, (width, HIDDEN)).astype(np.float32)
+        w[f"{name}.bias"] = random.normal(0, 0.05, width).astype(np.float32)
+    return w
+
+
 def configuration(family, activation):
     """Return the family's config.json."""
     if family == "distilbert":
@@ -85,11 +98,18 @@ def configuration(family, activation):
 def main(folder, family, pooling="mean", activation="gelu"):
     """Write the checkpoint."""
     (folder / "1_Pooling").mkdir(parents=True)
-    prefix = {"bert": "", "xlm-roberta": "roberta."}.get(family, f"{family}.")
+    ranks = pooling == "pairs"
+    prefix = {"bert": "bert." if ranks else "", "xlm-roberta": "roberta."}.get(family, f"{family}.")
     named = {prefix + name: array for name, array in tensors(family).items()}
+    named |= classifier(family) if ranks else {}
     save_file(named, folder / "model.safetensors")
     train(["<s>", "<pad>", "</s>", "<unk>"]).save(str(folder / "tokenizer.json"))
-    (folder / "config.json").write_text(json.dumps(configuration(family, activation)))
+    config = configuration(family, activation)
+    if ranks:
+        config["architectures"] = [f"{family}ForSequenceClassification"]
+    (folder / "config.json").write_text(json.dumps(config))
+    if ranks:
+        return
     kinds = ["Transformer", "Pooling", "Normalize"]
     modules = [{"idx": i, "path": f"{i}_{k}" if i else "", "type": f"st.{k}"} for i, k in enumerate(kinds)]
     (folder / "modules.json").write_text(json.dumps(modules))

@@ -51,7 +51,7 @@ class Reference:
         """Return the named normalisation."""
         return normalised(x, self.w[f"{name}.weight"], self.w[f"{name}.bias"], self.epsilon)
 
-    def tokens(self, ids):
+    def tokens(self, ids, types=None):
         """Return the last layer for one text, (t, hidden)."""
         pad = self.config.get("pad_token_id", 0)
         first = pad + 1 if self.kind in ("roberta", "xlm-roberta") else 0
@@ -59,7 +59,8 @@ class Reference:
         x = self.w[e + "word_embeddings.weight"][ids]
         x = x + self.w[e + "position_embeddings.weight"][first : first + len(ids)]
         if e + "token_type_embeddings.weight" in self.w:
-            x = x + self.w[e + "token_type_embeddings.weight"][0]
+            segments = self.w[e + "token_type_embeddings.weight"]
+            x = x + (segments[types] if types is not None and len(segments) > 1 else segments[0])
         x = self.norm(x, e + "LayerNorm")
         layers = self.config.get("num_hidden_layers") or self.config["n_layers"]
         for i in range(layers):
@@ -99,16 +100,36 @@ def pooled(x, mode, normalize):
     return vector / np.linalg.norm(vector) if normalize else vector
 
 
+def scored(reference, ids, types):
+    """Return the logits of one pair."""
+    w = reference.w
+    x = reference.tokens(ids, types)[0]
+    if reference.kind == "distilbert":
+        x = np.maximum(reference.linear(x, "pre_classifier"), 0)
+        return reference.linear(x, "classifier")
+    first, last = ("pooler.dense", "classifier")
+    if "classifier.dense.weight" in w:
+        first, last = ("classifier.dense", "classifier.out_proj")
+    return reference.linear(np.tanh(reference.linear(x, first)), last)
+
+
 def main(checkpoint, export, texts):
     """Print the largest difference and the smallest cosine over texts, alone and as one batch."""
     card = json.loads((export / "config.json").read_text())
     tokenizer = Tokenizer.from_file(str(export / "tokenizer.json"))
     session = onnxruntime.InferenceSession(export / "model.onnx", providers=["CPUExecutionProvider"])
     reference = Reference(checkpoint)
-    encodings = tokenizer.encode_batch(texts)
+    ranks = card["task"] == "rerank"
+    encodings = tokenizer.encode_batch(list(zip(texts, texts[1:])) if ranks else texts)
     columns = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
     feed = {n: np.array([getattr(e, columns[n]) for e in encodings], np.int64) for n in card["inputs"]}
     found = session.run(card["outputs"], feed)[0].astype(np.float64)
+    if ranks:
+        kept = [sum(e.attention_mask) for e in encodings]
+        pairs = [(e.ids[:n], e.type_ids[:n]) for e, n in zip(encodings, kept, strict=True)]
+        expected = np.array([scored(reference, *pair) for pair in pairs])
+        sys.stdout.write(json.dumps({"difference": float(np.abs(found - expected).max())}))
+        return
     real = [[t for t, kept in zip(e.ids, e.attention_mask, strict=True) if kept] for e in encodings]
     expected = np.array([pooled(reference.tokens(ids), card["pooling"], card["normalize"]) for ids in real])
     norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)

@@ -96,12 +96,34 @@ def changed(folder: Path, copy: Path, **changes: object) -> Path:
     return copy
 
 
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert"])
+def test_rerankers_score_pairs_as_numpy_does(programs: Programs, tmp_path: Path, family: str) -> None:
+    """A sequence classifier is exported with its head, as a model that ranks pairs."""
+    folder = tmp_path / "model"
+    made = programs.run(HERE / "make_checkpoint.py", folder, family, "pairs")
+    assert made.returncode == 0, made.stderr
+    export(programs, folder, "onnx-fp32", tmp_path / "out")
+
+    assert compared(programs, folder, tmp_path / "out")["difference"] < 5e-6
+    card = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (card["task"], card["outputs"]) == ("rerank", ["logits"])
+
+
+def test_rerankers_are_gated_in_int8(programs: Programs, tmp_path: Path) -> None:
+    """The int8 re-ranker passes the same limits on how it tells passages apart."""
+    programs.run(HERE / "make_checkpoint.py", tmp_path / "model", "bert", "pairs")
+    export(programs, tmp_path / "model", "onnx-int8", tmp_path / "out")
+
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["cosine_worst"] >= 0.985
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"model_type": "mpnet", "architectures": ["MPNetModel"]}, "unsupported architecture MPNetModel"),
         ({"position_embedding_type": "relative_key"}, "relative_key"),
         ({"hidden_act": "swish"}, "swish"),
+        ({"architectures": ["BertForTokenClassification"]}, "BertForTokenClassification"),
         ({"hidden_size": None}, "hidden_size must be set"),
     ],
 )
