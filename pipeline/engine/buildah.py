@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from pipeline.engine import mounting
 from pipeline.engine.errors import StoreError
+from pipeline.engine.layerstack import LayerStack
 from pipeline.engine.runner import Completed, Runner, Sink, checked
 
 RUN_NOISE: Final = b"Error: while running runtime: exit status "
@@ -29,6 +31,9 @@ class Working:
 
     name: str
     path: Path
+    layer: str = ""
+    """Layer that this process mounted by itself; empty when buildah did."""
+    committed: bool = False
 
 
 @dataclass(slots=True)
@@ -43,6 +48,7 @@ class Buildah:
     tmpfs: Path
     """Folder in memory, mode 0700: bundles and secrets never touch the disk."""
     _count: int = field(default=0)
+    _readers: list[Working] = field(default_factory=list)
 
     @property
     def command(self) -> list[str]:
@@ -68,13 +74,56 @@ class Buildah:
         base = {name: os.environ[name] for name in keep if name in os.environ}
         return base | {"TMPDIR": str(self.tmpfs)} | dict(more)
 
+    @property
+    def stack(self) -> LayerStack:
+        """Return where storage keeps layers."""
+        return LayerStack(self.storage)
+
     async def start(self, image: str | None) -> Working:
         """Make a working container of an image (None: empty) and mount it."""
         self._count += 1
         name = f"{self.session}-{self._count}"
         await self._run("from", "--pull-never", "--name", name, image or "scratch")
-        mounted = await self._run("mount", name)
-        return Working(name, Path(mounted.text.strip()))
+        working = Working(name, self.tmpfs / "mounts" / name)
+        try:
+            working.layer = self.stack.working_layer(name)
+            self._attach(working)
+        except (OSError, KeyError):
+            working.layer = ""
+            working.path = Path((await self._run("mount", name)).text.strip())
+        return working
+
+    def _attach(self, working: Working) -> None:
+        if working.layer:
+            mounting.mount(self.stack, mounting.working_layers(self.stack, working.layer), working.path)
+
+    def _detach(self, working: Working) -> None:
+        if working.layer:
+            mounting.unmount(working.path)
+
+    async def root(self, image: str) -> Path:
+        """Return where an image's files can be read until the session ends; nobody may write there.
+
+        One layer is read where it lies. Several are mounted.
+        """
+        layers = self.stack.layers(image)
+        if len(layers) == 1:
+            return self.stack.folder(layers[0]) / "diff"
+        path = self.tmpfs / "mounts" / image[:24]
+        try:
+            mounting.mount(self.stack, mounting.image_layers(self.stack, layers), path, read_only=True)
+        except OSError:
+            self._readers.append(await self.start(image))
+            return self._readers[-1].path
+        return path
+
+    async def close(self) -> None:
+        """Unmount what is mounted for reading."""
+        for path in mounting.mounts_below(self.tmpfs):
+            mounting.unmount(path)
+        for working in self._readers:
+            await self.remove(working)
+        self._readers.clear()
 
     @contextlib.asynccontextmanager
     async def working(self, image: str | None) -> AsyncIterator[Working]:
@@ -86,14 +135,18 @@ class Buildah:
             await self.remove(working)
 
     async def commit(self, working: Working) -> str:
-        """Commit and return the id of the image."""
-        done = await self._run(
-            "commit", "--quiet", "--disable-compression", "--format", "docker", working.name
-        )
+        """Commit, remove the working container and return the id of the image."""
+        self._detach(working)
+        commit = ["commit", "--quiet", "--rm", "--disable-compression", "--format", "docker", working.name]
+        done = await self._run(*commit)
+        working.committed = True
         return done.text.strip().splitlines()[-1].removeprefix("sha256:")
 
     async def remove(self, working: Working) -> None:
         """Unmount and remove; a container that is gone already is fine."""
+        if working.committed:
+            return
+        self._detach(working)
         with contextlib.suppress(FileNotFoundError):
             await self.runner.run([*self.command, "rm", working.name], env=self._environment({}))
 
@@ -111,6 +164,7 @@ class Buildah:
             network,
             "--no-hosts",
         ]
+        self._detach(working)  # buildah mounts the same layer: two mounts of it at once are undefined
         running = asyncio.ensure_future(
             self.runner.run(
                 [*self.command, *words, "--", working.name, "/bin/true"],
@@ -124,6 +178,7 @@ class Buildah:
         except asyncio.CancelledError:
             await _stop(running, spec)
             raise
+        self._attach(working)
         return Completed(completed.returncode, completed.stdout, without_noise(completed.stderr))
 
     async def tag(self, image: str, name: str) -> None:
@@ -170,11 +225,7 @@ class Buildah:
 
     def images(self) -> set[str]:
         """Return the ids of the committed images; reads storage's index, starts nothing."""
-        try:
-            listed = json.loads((self.storage / "overlay-images" / "images.json").read_text())
-        except (FileNotFoundError, ValueError):
-            return set()
-        return {image["id"] for image in listed}
+        return self.stack.images()
 
     async def reap(self, sessions: set[str]) -> None:
         """Remove the working containers that dead sessions left."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from pipeline.engine.bases import BaseImages
-from pipeline.engine.buildah import Buildah, Working
+from pipeline.engine.buildah import Buildah
 from pipeline.engine.copying import clone, copy_tree
 from pipeline.engine.errors import EngineError, StoreError, UnsupportedError
 from pipeline.engine.graph import Op, digest_of
@@ -20,6 +20,7 @@ from pipeline.engine.registry import Registry
 from pipeline.engine.runner import Runner
 from pipeline.engine.secrets import Secrets
 from pipeline.engine.services import Services
+from pipeline.engine.sharing import share
 from pipeline.engine.states import (
     ContainerState,
     DirectoryState,
@@ -80,7 +81,7 @@ class Engine:
     secrets: Secrets
     services: Services
     _memo: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
-    _mounted: dict[str, asyncio.Future[Working]] = field(default_factory=dict)
+    _mounted: dict[str, asyncio.Future[Path]] = field(default_factory=dict)
     registry: Registry | None = None
     """Made when a registry is first needed; remembers which do not answer."""
     bases: BaseImages | None = None
@@ -136,10 +137,8 @@ class Engine:
             running.cancel()
         await asyncio.gather(*self._memo.values(), return_exceptions=True)
         await self.services.close()
-        for mounted in self._mounted.values():
-            if mounted.done() and not mounted.cancelled() and mounted.exception() is None:
-                await self.buildah.remove(mounted.result())
         self._mounted.clear()
+        await self.buildah.close()
 
     # --- file trees -------------------------------------------------------------
 
@@ -153,9 +152,9 @@ class Engine:
         self.store.used(snapshot.image)
         mounted = self._mounted.get(snapshot.image)
         if mounted is None:
-            mounted = asyncio.ensure_future(self.buildah.start(snapshot.image))
+            mounted = asyncio.ensure_future(self.buildah.root(snapshot.image))
             self._mounted[snapshot.image] = mounted
-        return (await asyncio.shield(mounted)).path
+        return await asyncio.shield(mounted)
 
     async def empty_root(self) -> Path:
         """Return a folder without entries."""
@@ -208,9 +207,18 @@ class Engine:
         return DirectoryState(await self.tree(digest_of("edit", state.key, what), make))
 
     async def layered(
-        self, state: ContainerState, what: object, edit: Callable[[Path], None], name: str
+        self,
+        state: ContainerState,
+        what: object,
+        edit: Callable[[Path], None],
+        name: str,
+        copied: tuple[DirectoryState | FileState, str] | None = None,
     ) -> Snapshot:
-        """Return the container's file system after `edit` changed it: one layer more."""
+        """Return the container's file system after `edit` changed it: one layer more.
+
+        `copied` says what the edit only copied, and to which path: those files
+        then lie on disk once.
+        """
         key = digest_of("layer", state.rootfs.key if state.rootfs else "scratch", what)
         known = self.recorded_image(key)
         if known is None:
@@ -219,6 +227,8 @@ class Engine:
                 step.cached = known is not None
                 if known is None:
                     known = await self._commit_edit(state, edit)
+                    if copied:
+                        await asyncio.to_thread(self._share, known, *copied)
                     self.store.write(key, {"image": known})
         return Snapshot(key, known)
 
@@ -228,6 +238,18 @@ class Engine:
             image = await self.buildah.commit(working)
         self.images.add(image)
         return image
+
+    def _share(self, image: str, source: DirectoryState | FileState, path: str) -> None:
+        """Link the files that the top layer of a new image has from a source to the source's own."""
+        stack = self.buildah.stack
+        layers = stack.layers(source.snapshot.image) if source.snapshot.image else ()
+        folders = [stack.folder(layer) / "diff" for layer in layers] or [self.store.tree(source.snapshot.key)]
+        inner = path.strip("/")
+        top = stack.folder(stack.layers(image)[0]) / "diff" / inner
+        if isinstance(source, FileState) and top.is_dir():
+            top /= source.name
+        if top.exists() and top.parent.resolve() == top.parent:
+            share(top, [folder / source.path.strip("/") for folder in folders])
 
     def recorded_image(self, key: str) -> str | None:
         """Return the image recorded under a key, if storage still has it."""

@@ -4,6 +4,7 @@ Layout below the root (driver overlay)::
 
     overlay-images/images.json   image id -> its top layer
     overlay-layers/layers.json   layer id -> the layer below it
+    overlay-containers/containers.json   working container -> its writable layer
     overlay/<layer>/diff         the files of one layer
 """
 
@@ -40,6 +41,12 @@ class LayerStack:
             chain.append(layer)
             layer = below[layer]
         return tuple(chain)
+
+    def working_layer(self, container: str) -> str:
+        """Return the writable layer of a working container by its name; KeyError without one."""
+        listed = self._index("overlay-containers/containers.json")
+        layers = {name: one["layer"] for one in listed for name in one.get("names") or []}
+        return str(layers[container])
 
     def folder(self, layer: str) -> Path:
         """Return the folder of one layer."""

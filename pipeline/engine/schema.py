@@ -158,10 +158,7 @@ class _Builder:
 def wide_int() -> GraphQLScalarType:
     """Return GraphQL's Int with 64 bits, as Dagger has it: sizes of large files do not fit into 32."""
     made = object.__new__(GraphQLScalarType)  # the constructor refuses the name of a built-in type
-    made.__dict__.update(vars(GraphQLInt))
-    made.serialize = int
-    made.parse_value = _whole
-    made.parse_literal = _whole_literal
+    made.__dict__.update(vars(GraphQLInt), serialize=int, parse_value=_whole, parse_literal=_whole_literal)
     return made
 
 

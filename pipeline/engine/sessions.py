@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.engine.buildah import Buildah
+from pipeline.engine.mounting import mounts_below, unmount
 from pipeline.engine.store import Store
 
 
@@ -82,6 +83,8 @@ def end_containers(memory: Path, storage: Path) -> None:
     Their process ids stand in the files that the runtime left in the session's
     folder in memory; a pid in use again is told apart by its root file system.
     """
+    for point in mounts_below(memory):
+        unmount(point)
     for note in memory.glob("spec-*.pid-file"):
         with contextlib.suppress(OSError, ValueError):
             pid = int(Path(note.read_text()).read_text())

@@ -3,7 +3,7 @@
 import asyncio
 import posixpath
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,16 +28,27 @@ def filter_of(op: Op) -> Filter:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Say where a container's files are changed."""
+
+    path: str
+    copied: DirectoryState | FileState | None = None
+    """What is copied there and nothing else."""
+
+
 async def changed(
-    engine: Engine, op: Op, path: str, what: object, edit: Callable[[Path, str], None]
+    engine: Engine, op: Op, what: object, edit: Callable[[Path, str], None], change: "Change"
 ) -> ContainerState:
-    """Return the container after `edit(root, path)`, in its file system or in the mount that holds `path`."""
+    """Return the container after `edit(root, path)`, in its file system or in the mount that holds it."""
+    path = change.path
     state = await engine.container(op)
     _, inner, mount = await engine.locate(state, path.rstrip("/") or "/")
     inner += "/" if path.endswith("/") and inner != "/" else ""
     identity = [op.field, inner, what]
     if mount is None:
-        rootfs = await engine.layered(state, identity, lambda root: edit(root, inner), str(op))
+        copied = (change.copied, inner) if change.copied else None
+        rootfs = await engine.layered(state, identity, lambda root: edit(root, inner), str(op), copied)
         return replace(state, rootfs=rootfs, last=None, image_ref="")
     source = mount.source
     if not isinstance(source, DirectoryState):
@@ -70,7 +81,7 @@ async def with_directory(engine: Engine, op: Op) -> ContainerState:
     path, mode = path_arg(state, op), op.args.get("permissions")
     identity = [source.key, wanted.include, wanted.exclude, wanted.gitignore, owner, mode]
     merge = await merging(engine, source, Copying(filter=wanted, owner=owner, mode=mode))
-    return await changed(engine, op, path, identity, merge)
+    return await changed(engine, op, identity, merge, Change(path, source))
 
 
 async def merging(engine: Engine, source: DirectoryState, copying: Copying) -> Callable[[Path, str], None]:
@@ -108,9 +119,9 @@ async def with_file(engine: Engine, op: Op) -> ContainerState:
     return await changed(
         engine,
         op,
-        path_arg(state, op),
         [source.key, owner, mode],
         lambda root, inner: copy_file(origin(), root, inner, copying, name=source.name),
+        Change(path_arg(state, op), source),
     )
 
 
@@ -127,7 +138,9 @@ async def with_files(engine: Engine, op: Op) -> ContainerState:
         for origin, name in origins:
             copy_file(origin(), root, f"{inner.rstrip('/')}/", copying, name=name)
 
-    return await changed(engine, op, path_arg(state, op), [[one.key for one in sources], owner, mode], edit)
+    return await changed(
+        engine, op, [[one.key for one in sources], owner, mode], edit, Change(path_arg(state, op))
+    )
 
 
 @operation("Container.withNewFile")
@@ -140,9 +153,9 @@ async def with_new_file(engine: Engine, op: Op) -> ContainerState:
     return await changed(
         engine,
         op,
-        path_arg(state, op),
         [op.args["contents"], owner, mode],
         lambda root, inner: replace_file(root, inner, contents, copying),
+        Change(path_arg(state, op)),
     )
 
 
@@ -153,7 +166,9 @@ async def with_symlink(engine: Engine, op: Op) -> ContainerState:
     wanted = op.args.get("expand", False)
     target = expand(state, op.args["target"], wanted=wanted)
     link = state.resolve(expand(state, op.args["linkName"], wanted=wanted))
-    return await changed(engine, op, link, [target], lambda root, inner: make_symlink(root, target, inner))
+    return await changed(
+        engine, op, [target], lambda root, inner: make_symlink(root, target, inner), Change(link)
+    )
 
 
 @operation("Container.withoutDirectory", "Container.withoutFile")
@@ -164,7 +179,7 @@ async def without_path(engine: Engine, op: Op) -> ContainerState:
     def edit(root: Path, inner: str) -> None:
         remove(root, inner)
 
-    return await changed(engine, op, path_arg(state, op), [], edit)
+    return await changed(engine, op, [], edit, Change(path_arg(state, op)))
 
 
 @operation("Container.withoutFiles")

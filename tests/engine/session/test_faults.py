@@ -25,13 +25,20 @@ print(await c.stdout())
 """
 
 
-def leftovers(mark: str) -> list[str]:
-    """Return what an exec left behind: its processes, and mounts of the store."""
-    store = Store.open(os.environ)
+def leftovers(mark: str, engine: int) -> list[str]:
+    """Return what a session left behind: processes, containers, mounts, scratch folders.
+
+    Other sessions may use the store at the same time, so only what bears the
+    engine's process id counts.
+    """
+    store, prefix = Store.open(os.environ), f"wheelhouse-{engine}-"
     listed = subprocess.run(["pgrep", "-fa", mark], capture_output=True, text=True, check=False).stdout
-    mounts = Path("/proc/mounts").read_text().splitlines()
-    merged = [line for line in mounts if f"{store.storage}/overlay/" in line and "/merged" in line]
-    return [*(line for line in listed.splitlines() if "pgrep" not in line), *merged]
+    processes = [line for line in listed.splitlines() if "pgrep" not in line]
+    index = json.loads((store.storage / "overlay-containers" / "containers.json").read_text())
+    containers = [name for one in index for name in one["names"] if name.startswith(prefix)]
+    mounts = [line for line in Path("/proc/mounts").read_text().splitlines() if prefix in line]
+    folders = [str(path) for name in ("sessions", "work") for path in (store.root / name).glob(f"{prefix}*")]
+    return [*processes, *containers, *mounts, *folders]
 
 
 def wait_until(seen: Callable[[], object], limit_s: float = 60) -> None:
@@ -74,7 +81,7 @@ def test_interrupt_stops_the_exec_and_removes_its_mounts(program: Start, seconds
 
     assert time.monotonic() - began < 5
     assert started.returncode != 0
-    assert leftovers(f"sleep {seconds}") == []
+    assert leftovers(f"sleep {seconds}", started.pid) == []
 
 
 def test_next_run_cleans_up_after_a_killed_engine(program: Start, seconds: str) -> None:
@@ -87,7 +94,7 @@ def test_next_run_cleans_up_after_a_killed_engine(program: Start, seconds: str) 
     after = program("print(await dag.version())")
     assert "v0.21" in after.communicate(timeout=60)[0]
 
-    assert leftovers(f"sleep {seconds}") == []
+    assert leftovers(f"sleep {seconds}", started.pid) == []
 
 
 @pytest.mark.parametrize("victim", ["buildah", "sleep"])
