@@ -65,10 +65,8 @@ class OwnTypes:
             if definition := field.metadata.get(_FIELD_MARK):
                 hint = hints.get(field.name, field.type)
                 name = definition.name or api_name(field.name)
-                doc = _piece(hint, typing_extensions.Doc)
                 returns = type_of(hint, self.module_name, cls)
-                text = doc.documentation if doc else ""
-                yield Function(name, field.name, returns, text, is_field=True)
+                yield Function(name, field.name, returns, described(hint), is_field=True)
 
     def _methods(self, cls: type) -> Iterator[Function]:
         for attribute, member in inspect.getmembers(cls):
@@ -153,8 +151,18 @@ def docstring(thing: Any) -> str:
     return inspect.cleandoc(doc)
 
 
+def described(hint: Any) -> str:
+    """Give what an annotation says about its value: its Doc, else what its class says about itself.
+
+    As the SDK does: an annotation with pieces but without Doc says nothing.
+    """
+    if doc := _piece(hint, typing_extensions.Doc):
+        return str(doc.documentation)
+    return docstring(hint) if isinstance(hint, type) and hint.__module__ != "builtins" else ""
+
+
 def _argument(parameter: inspect.Parameter, hint: Any, module_name: str, owner: type) -> Argument:
-    doc, name = _piece(hint, typing_extensions.Doc), _named_piece(hint, "Name")
+    name = _named_piece(hint, "Name")
     path, address = _named_piece(hint, "DefaultPath"), _named_piece(hint, "DefaultAddress")
     ignore = _named_piece(hint, "Ignore")
     default = MISSING if parameter.default is inspect.Parameter.empty else parameter.default
@@ -163,7 +171,7 @@ def _argument(parameter: inspect.Parameter, hint: Any, module_name: str, owner: 
         name=name.name if name else api_name(parameter.name),
         python=parameter.name,
         type=type_of(hint, module_name, owner),
-        doc=doc.documentation if doc else "",
+        doc=described(hint),
         default=_shown(default),
         required=not optional,
         has_python_default=default is not MISSING,

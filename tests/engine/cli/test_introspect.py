@@ -103,3 +103,40 @@ def test_a_default_that_json_cannot_hold_is_not_shown(garden):
     (name,) = function(garden, "plant").arguments
 
     assert name.default is MISSING
+
+
+def test_our_reading_equals_the_sdks_own(garden):
+    """Every function and argument is described as the SDK would register it with a Dagger engine."""
+    main = garden.types.own.main
+    registered = main.__dagger_object_type__
+    held = {one.name: one for one in garden.types.own.object(main).functions}
+
+    assert set(registered.functions) - {"", "graft"} | set(registered.fields) == set(held)
+    for name in set(held) - set(registered.fields):
+        theirs = registered.functions[name]
+        assert theirs.doc == held[name].doc
+        assert theirs.check == held[name].is_check
+        assert [
+            (
+                p.name,
+                p.doc or "",
+                p.is_optional,
+                p.default_path or "",
+                p.default_address or "",
+                p.ignore or [],
+            )
+            for p in theirs.parameters.values()
+        ] == [
+            (a.name, a.doc, not a.required, a.default_path, a.default_address, list(a.ignore))
+            for a in held[name].arguments
+        ]
+
+
+def test_the_constructor_equals_the_sdks_own(garden):
+    """The main object's arguments are those that the SDK would register."""
+    theirs = garden.types.own.main.__dagger_object_type__.get_constructor().parameters.values()
+    ours = garden.types.own.constructor().arguments
+
+    assert [(p.name, p.is_optional, p.default_path, p.ignore) for p in theirs] == [
+        (a.name, not a.required, a.default_path or None, list(a.ignore) or None) for a in ours
+    ]
