@@ -70,16 +70,16 @@ def load_advisories(place: Path, now: datetime) -> Advisories:
 
 def _texts(place: Path) -> Iterator[tuple[str, bytes]]:
     """Yield (where, bytes) of every JSON text of a folder, a zip or a file."""
+    if not place.exists():
+        raise AdvisoryDataError(f"{place} does not exist; expected {EXPECTED}. Pass --advisories.")
     if place.is_dir():
         for path in sorted(place.rglob("*")):
             if path.suffix in (".json", ".zip"):
                 yield from _texts(path)
     elif place.suffix == ".zip" or zipfile.is_zipfile(place):
         yield from _members(place)
-    elif place.is_file():
-        yield place.name, place.read_bytes()
     else:
-        raise AdvisoryDataError(f"{place} does not exist; expected {EXPECTED}. Pass --advisories.")
+        yield place.name, place.read_bytes()
 
 
 def _members(place: Path) -> Iterator[tuple[str, bytes]]:

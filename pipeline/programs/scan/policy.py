@@ -53,7 +53,9 @@ class Policy:
             ) from error
 
 
-def _converted(values: dict[str, Any]) -> dict[str, Any]:
+def _converted(values: Any) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise TypeError(f"{type(values).__name__}, not an object")
     converted = dict(values)
     if converted.get("fail_on", "high") not in LEVELS:
         raise ValueError(f"fail_on = {converted['fail_on']!r}, one of {', '.join(LEVELS)}")

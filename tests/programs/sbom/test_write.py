@@ -1,0 +1,184 @@
+"""Software lists: complete, valid, the same bytes every time, and refused where facts are absent."""
+
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.programs.sbom.conftest import COMMIT, CRATE, SITE
+
+CYCLONEDX_VALID = """
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[1]).read())
+sys.exit(str(found) if found else 0)
+"""
+SPDX_VALID = """
+import sys
+from spdx_tools.spdx.parser.parse_anything import parse_file
+from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+found = validate_full_spdx_document(parse_file(sys.argv[1]))
+sys.exit("\\n".join(one.validation_message for one in found) or 0)
+"""
+
+
+def by_name(bill: Any) -> dict[str, Any]:
+    """Return the components by name."""
+    return {one["name"]: one for one in bill["components"]}
+
+
+def unowned(bill: Any) -> list[str]:
+    """Return the paths that no component owns."""
+    return [one["value"] for one in bill["metadata"]["properties"] if one["name"] == "wheelhouse:unowned"]
+
+
+def test_every_kind_of_component_is_listed(image):
+    """Debian packages, wheels, the model, the base image and the system are components."""
+    purls = {one.get("purl", one["name"]) for one in image.listed()["components"]}
+
+    assert purls >= {
+        "pkg:deb/debian/libc6@2.41-12?arch=amd64&distro=debian-13",
+        "pkg:deb/debian/zlib1g@1%3A1.3.1-1?arch=amd64&distro=debian-13",
+        "pkg:pypi/alpha@1.0",
+        "pkg:pypi/beta@2.0%2Bcpu",
+        f"pkg:huggingface/org/mini@{COMMIT}",
+        "debian",
+    }
+
+
+def test_a_wheel_carries_the_hash_of_its_file_and_what_it_holds(image):
+    """A wheel names the sha256 that the lock has, its licence, and the crates linked into it."""
+    bill = by_name(image.listed())
+    lock = (image.folder / "lock.txt").read_text()
+
+    assert bill["alpha"]["hashes"][0]["content"] in lock
+    assert bill["alpha"]["licenses"] == [{"license": {"id": "MIT"}}]
+    assert [one["purl"] for one in bill["beta"]["components"]] == [CRATE]
+
+
+def test_a_model_carries_revision_licence_and_every_files_hash(image):
+    """A model is a machine-learning-model with its commit, its licence and one sha256 per file."""
+    model = by_name(image.listed())["mini"]
+
+    assert (model["type"], model["version"]) == ("machine-learning-model", COMMIT)
+    assert model["licenses"] == [{"license": {"id": "Apache-2.0"}}]
+    assert {one["name"]: len(one["hashes"][0]["content"]) for one in model["components"]} == {
+        "/models/mini/model.onnx": 64,
+        "/models/mini/provenance.json": 64,
+    }
+
+
+def test_edges_lead_from_the_service_to_what_it_brings_in(image):
+    """The service requires what it declares, a wheel what its metadata requires without extras."""
+    edges = {one["ref"]: one.get("dependsOn", []) for one in image.listed()["dependencies"]}
+
+    assert edges["pkg:generic/demo@1.2"] == [f"pkg:huggingface/org/mini@{COMMIT}", "pkg:pypi/alpha@1.0"]
+    assert edges["pkg:pypi/alpha@1.0"] == ["pkg:pypi/beta@2.0%2Bcpu"]
+
+
+def test_every_file_has_an_owner_or_is_named(image):
+    """Links, bytecode without its source and accounts have owners; a stray file is listed."""
+    shutil.move(image.root / SITE / "alpha/__init__.py", image.root / SITE / "alpha/__init__.pyc")
+    image.write(f"{SITE}/beta/__pycache__/__init__.cpython-313.pyc")
+    image.write("opt/stray")
+
+    assert unowned(image.listed()) == ["/opt/stray"]
+
+
+def test_an_interpreter_that_no_package_owns_is_a_component(image):
+    """A Python built from source under /usr/local is listed with the version of the environment."""
+    image.write("usr/local/bin/python3.13")
+    image.write("usr/local/lib/python3.13/os.py")
+    image.write("opt/venv/pyvenv.cfg", "version = 3.13.5\n")
+    bill = image.listed()
+
+    assert by_name(bill)["cpython"]["version"] == "3.13.5"
+    assert unowned(bill) == []
+
+
+def test_a_normal_debian_is_read_from_its_status_file(image):
+    """An image with dpkg's own records lists the same packages as one with records of its own."""
+    before = {one.get("purl") for one in image.listed()["components"]}
+    records = image.root / "var/lib/dpkg/status.d"
+    stanzas = [path.read_text() for path in sorted(records.iterdir()) if path.suffix != ".md5sums"]
+    files = {path.stem: path.read_text() for path in records.glob("*.md5sums")}
+    shutil.rmtree(records)
+    image.write("var/lib/dpkg/status", "\n".join(stanzas))
+    for name, sums in files.items():
+        image.write(
+            f"var/lib/dpkg/info/{name}.list", "".join(f"/{line.split()[1]}\n" for line in sums.splitlines())
+        )
+    bill = image.listed()
+
+    assert before == {one.get("purl") for one in bill["components"]}
+    assert unowned(bill) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [(CYCLONEDX_VALID, "sbom.cdx.json"), (SPDX_VALID, "sbom.spdx.json")]
+)
+def test_both_lists_are_valid(image, validator_python, code, name):
+    """The lists pass the validators of CycloneDX 1.6 and SPDX 2.3."""
+    image.listed()
+    command = [str(validator_python), "-c", code, str(image.folder / "out" / name)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+def test_two_lists_of_one_image_are_the_same_bytes(image):
+    """Nothing of the clock, the machine or the order of files is in a list."""
+    image.run("first", SOURCE_DATE_EPOCH="1700000000", PYTHONHASHSEED="1")
+    image.run("second", SOURCE_DATE_EPOCH="1700000000", PYTHONHASHSEED="2", TZ="Asia/Tokyo")
+
+    for name in ("sbom.cdx.json", "sbom.spdx.json"):
+        first, second = ((image.folder / out / name).read_bytes() for out in ("first", "second"))
+        assert first == second
+    assert b"2023-11-14T22:13:20Z" in first
+
+
+def test_another_image_has_another_serial_number(image):
+    """A changed byte in a file that is not hashed singly changes serial number and digest."""
+    before = image.listed()
+    image.write("srv/app/demo/main.py", "y")
+    after = image.listed()
+
+    assert before["serialNumber"] != after["serialNumber"]
+
+
+def test_a_wheel_swapped_after_the_lock_is_noticed(image):
+    """A wheel file whose sha256 the lock does not have stops the list, and is named."""
+    with (image.folder / "wheels/alpha-1.0-py3-none-any.whl").open("ab") as wheel:
+        wheel.write(b"x")
+    done = image.run()
+
+    assert done.returncode == 2
+    assert "alpha-1.0-py3-none-any.whl: sha256" in done.stderr
+
+
+def test_an_image_without_dist_info_is_refused(image):
+    """Modules without dist-info folders cannot be named: no list is better than an empty one."""
+    for folder in (image.root / SITE).glob("*.dist-info"):
+        shutil.rmtree(folder)
+    done = image.run()
+
+    assert (done.returncode, "no dist-info folder" in done.stderr) == (2, True)
+    assert not (image.folder / "out").exists()
+
+
+def test_an_image_without_package_records_is_refused(image):
+    """A C library without package records cannot be named: no list is better than a short one."""
+    shutil.rmtree(image.root / "var")
+    done = image.run()
+
+    assert (done.returncode, "neither /var/lib/dpkg/status nor" in done.stderr) == (2, True)
+
+
+def test_a_list_inside_a_wheel_that_cannot_be_read_is_counted(image):
+    """A wheel whose own list is junk stays listed and says so."""
+    image.write(f"{SITE}/beta-2.0+cpu.dist-info/sboms/junk.json", "{")
+    beta = by_name(image.listed())["beta"]
+
+    assert {"name": "wheelhouse:unreadable-sboms", "value": "1"} in beta["properties"]

@@ -1,0 +1,205 @@
+"""Eight ways to blind a scan, and others: each fails by name, none is green."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.programs.scan.conftest import ADVISORIES, RECORDS, Scanner
+
+CLEAN = ["jinja2==3.1.6"]
+
+
+def reasons(scanner: Scanner, data: Path | None, *more: object, policy: Any = None) -> str:
+    """Return why a scan of a clean list with broken data fails, as one text."""
+    result = scanner.scan(scanner.bill(CLEAN), *more, policy=policy, advisories=data)
+    assert not result["passed"]
+    return "\n".join(result["failures"])
+
+
+def empty_zip(folder: Path) -> Path:
+    """Return an archive without a member."""
+    path = folder / "all.zip"
+    zipfile.ZipFile(path, "w").close()
+    return path
+
+
+def truncated_zip(folder: Path) -> Path:
+    """Return an archive whose download was cut."""
+    path = folder / "all.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(RECORDS, "records.json")
+    path.write_bytes(path.read_bytes()[:-1000])
+    return path
+
+
+def damaged_member(folder: Path) -> Path:
+    """Return an archive with one flipped bit."""
+    path = folder / "all.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(RECORDS, "records.json")
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 1
+    path.write_bytes(content)
+    return path
+
+
+def text(name: str, content: str) -> Callable[[Path], Path]:
+    """Return what writes a file with this content."""
+
+    def write(folder: Path) -> Path:
+        path = folder / name
+        path.write_text(content)
+        return path
+
+    return write
+
+
+def empty_folder(folder: Path) -> Path:
+    """Return a folder without a file."""
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "reason"),
+    [
+        (empty_zip, "holds no advisory"),
+        (empty_folder, "holds no advisory"),
+        (text("all.json", "[]"), "holds no advisory"),
+        (truncated_zip, "no whole zip"),
+        (damaged_member, "no whole zip"),
+        (text("all.zip", "junk"), "no whole zip"),
+        (text("all.json", "{"), "Expecting"),
+        (text("all.json", '{"vulnerabilities": 3}'), "no OSV record"),
+        (text("all.json", '[{"id": "X-1"}]'), "`modified`"),
+        (
+            text("all.json", '[{"id": "X-1", "modified": "2026-07-23T00:00:00Z", "affected": []}]'),
+            "none of a PyPI",
+        ),
+        (lambda folder: folder / "nowhere.zip", "does not exist"),
+    ],
+)
+def test_empty_junk_truncated_or_absent_data_is_named_and_fails(scanner, tmp_path, sabotage, reason):
+    """Data that is empty, junk, truncated or of another format is an AdvisoryDataError and never a pass."""
+    found = reasons(scanner, sabotage(tmp_path))
+
+    assert "AdvisoryDataError" in found
+    assert reason in found
+
+
+def test_no_data_at_all_is_skipped_and_fails(scanner):
+    """Without any data the part is skipped with its reason, and the gate fails."""
+    assert "python: skipped: no advisory data was given" in reasons(scanner, None)
+
+
+def test_skipping_passes_only_where_the_policy_says_so_and_something_was_scanned(scanner):
+    """Allowing every part to be skipped does not turn a scan of nothing green."""
+    assert "nothing was scanned" in reasons(scanner, None, policy={"allow_skipped": ["python", "debian"]})
+
+
+def test_stale_data_fails(scanner):
+    """Data older than the limit is no evidence, whatever the file's own date."""
+    assert "age of the data 130.8 days" in reasons(scanner, RECORDS, "--now", "2026-11-21T00:00:00+00:00")
+
+
+def test_a_record_from_the_future_does_not_make_data_fresh(scanner, tmp_path):
+    """The age counts from the newest record that is not dated in the future."""
+    records = json.loads(RECORDS.read_text())
+    data = tmp_path / "data.json"
+    data.write_text(json.dumps([*records, {"id": "X-1", "modified": "2099-01-01T00:00:00Z", "affected": []}]))
+
+    assert "age of the data 130.8 days" in reasons(scanner, data, "--now", "2026-11-21T00:00:00+00:00")
+
+
+def test_thin_data_misses_the_positive_control(scanner, tmp_path):
+    """Data that lacks the known-bad components cannot pass: the scan would be blind."""
+    data = tmp_path / "data.json"
+    data.write_text(
+        json.dumps([one for one in json.loads(RECORDS.read_text()) if "torch" in str(one["affected"])])
+    )
+
+    assert "the positive control failed" in reasons(scanner, data)
+
+
+def test_a_package_of_the_lock_that_the_list_lacks_fails(scanner, tmp_path):
+    """An image whose dist-info folders were stripped has fewer components than its lock."""
+    lock = tmp_path / "lock.txt"
+    pins = ["jinja2==3.1.6", "torch==2.3.0", "x==1 ; sys_platform == 'win32'"]
+    lock.write_text("".join(f"{pin} --hash=sha256:aa\n" for pin in pins))
+
+    assert "1 of 2 components scanned; not judged: torch==2.3.0" in reasons(scanner, RECORDS, "--lock", lock)
+
+
+def test_a_debian_image_without_package_records_fails(scanner):
+    """A Debian system without a single package in its list is not scanned, and not green."""
+    bill = scanner.bill(CLEAN)
+    document = json.loads(bill.read_text())
+    document["components"].append({"type": "operating-system", "name": "debian", "version": "13"})
+    bill.write_text(json.dumps(document))
+    report = scanner.folder / "debian.json"
+    report.write_text(
+        json.dumps(
+            {
+                "judged": [],
+                "findings": [],
+                "control": "expat: 3",
+                "changelogs": 0,
+                "released": 1.8e9,
+                "failure": "",
+            }
+        )
+    )
+
+    assert any("no component to scan" in one for one in scanner.scan(bill, "--debian", report)["failures"])
+
+
+def test_versions_that_cannot_be_read_are_findings(scanner):
+    """A version that PEP 440 cannot read is affected by everything that is known of the package."""
+    result = scanner.scan(scanner.bill(["starlette==unknown-vendor-build"]))
+
+    assert len(result["findings"]) == 10
+    assert all("no PEP 440 version" in one["unjudgeable"] for one in result["findings"])
+    assert not result["passed"]
+
+
+def test_a_network_that_died_fails_the_debian_part(scanner):
+    """What apt could not answer is a failure with apt's own words, even where debian may be skipped."""
+    bill = scanner.bill(CLEAN)
+    document = json.loads(bill.read_text())
+    document["components"].append(
+        {"type": "library", "name": "zlib1g", "version": "1", "purl": "pkg:deb/debian/zlib1g@1"}
+    )
+    bill.write_text(json.dumps(document))
+    report = scanner.folder / "debian.json"
+    report.write_text(json.dumps({"failure": "SourceError: apt-get failed (100): Could not resolve"}))
+
+    result = scanner.scan(bill, "--debian", report, policy={"allow_skipped": ["debian"]})
+    assert "debian: not scanned: SourceError: apt-get failed (100): Could not resolve" in result["failures"]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", '{"bomFormat": "SPDX"}', '{"bomFormat": "CycloneDX", "components": []}']
+)
+def test_a_list_that_is_none_stops_the_scan(scanner, tmp_path, content):
+    """An empty or foreign software list is a BillError, not a scan of nothing."""
+    bill = tmp_path / "bill.json"
+    bill.write_text(content)
+
+    done = scanner.run(bill)
+    assert (done.returncode, "BillError" in done.stderr) == (2, True)
+
+
+def test_records_in_a_folder_of_zips_are_read_like_one_file(scanner, tmp_path):
+    """A folder, a zip in it and a single file of the same records give the same findings."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        for record in json.loads(RECORDS.read_text()):
+            archive.writestr(f"{record['id']}.json", json.dumps(record))
+    bill = scanner.bill((ADVISORIES / "seed-closure.txt").read_text().split())
+
+    assert scanner.scan(bill, advisories=folder)["findings"] == scanner.scan(bill)["findings"]
