@@ -100,7 +100,7 @@ async def _own_tests(builder: Builder, subject: Subject, wheels: dagger.Director
     run = ["python", "-m", "pytest", tests, "-p", "no:cacheprovider", "--junitxml=/out/junit.xml"]
     run += ["--cov", "--cov-report=xml:/out/coverage.xml", "--cov-report=term"]
     container = (
-        subject.image.with_mounted_directory(TEST_PACKAGES, _installed(builder, wheels))
+        subject.image.with_mounted_directory(TEST_PACKAGES, installed_packages(builder, wheels))
         .with_mounted_directory(PROJECT, project)
         .with_directory("/out", dag.directory(), owner=USER)
         .with_mounted_temp("/tmp")  # noqa: S108 - the path inside the container
@@ -111,7 +111,8 @@ async def _own_tests(builder: Builder, subject: Subject, wheels: dagger.Director
     return await _outcome("tests", container.with_exec(run, expect=dagger.ReturnType.ANY))
 
 
-def _installed(builder: Builder, wheels: dagger.Directory) -> dagger.Directory:
+def installed_packages(builder: Builder, wheels: dagger.Directory) -> dagger.Directory:
+    """Return wheels installed into one folder that is put beside an image, never into it."""
     install = ["python3", "/programs/install_wheels.py", "--wheels", "/wheels", "--venv", VENV]
     return (
         builder.tools(*INSTALLER)

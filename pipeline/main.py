@@ -10,6 +10,7 @@ from pipeline.artifacts import image_artifacts
 from pipeline.assembly import Assembly
 from pipeline.builder import Builder
 from pipeline.checks import test_reports
+from pipeline.dev import live_service, send_source
 from pipeline.layers import layer_table
 from pipeline.models import Hub, model_cache
 from pipeline.publish import publish_tested
@@ -64,6 +65,19 @@ class Wheelhouse:
     async def artifacts(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> dagger.Directory:
         """Make the archive of an image and a page about it: layers, wheels, models, seconds."""
         return await image_artifacts(await self._assembly(), variant, base)
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
+    async def dev(
+        self, variant: Which = Variant.CPU, debug_port: Annotated[int, Doc("Port for debugpy; 0: none")] = 0
+    ) -> dagger.Service:
+        """Run the service for development: started anew at each `reload`; use with `up`."""
+        assembly = await self._assembly()
+        return await live_service(assembly, variant, debug_port=debug_port, now=str(time.time_ns()))
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
+    async def reload(self) -> str:
+        """Send the edited source to the service that `dev` runs; list what changed."""
+        return await send_source(await self._assembly(), str(time.time_ns()))
 
     @function
     async def layers(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> str:

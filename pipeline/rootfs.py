@@ -37,7 +37,9 @@ async def base_image(
 
     """
     if base is Base.SLIM:
-        return builder.with_debian_packages(*declared.os_packages)
+        whole = builder.with_debian_packages(*declared.os_packages)
+        libraries = await _libraries(builder, venv, declared, whole.rootfs())
+        return whole.with_directory("/", _fixed(libraries)) if await libraries.entries() else whole
     keep = [word for rule in declared.keep for word in ("--keep", rule)]
     bottom = await builder.tools(*PROGRAMS).with_exec([*ASSEMBLE, *keep]).directory("/out/rootfs").sync()
     image = dag.container().with_directory("/", _fixed(bottom))

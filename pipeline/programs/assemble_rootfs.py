@@ -24,7 +24,7 @@ from pathlib import Path
 from dpkg import Packages, canonical
 from elf import Elf, elf_files, find_library, loader_folders, read_elf
 from install_wheels import compile_bytecode
-from rootfs_files import write_records, write_system_files
+from rootfs_files import recorded, write_records, write_system_files
 from rootfs_rules import DATA_PACKAGES, HOST_DRIVER, SOURCES, dropped
 
 
@@ -155,8 +155,7 @@ def write_beyond(selection: Selection, below: Path, root: Path) -> None:
     stdlib = Path(sysconfig.get_path("stdlib"))  # below has it, as bytecode
     lacking = {path for path in selection.paths if not os.path.lexists(f"{below}{path}")}
     copy_files({path for path in lacking if not path.is_relative_to(stdlib)}, root)
-    records = below / "var/lib/dpkg/status.d"
-    names = {name for name in selection.names if not (records / name).exists()}
+    names = selection.names - recorded(below)
     if names:
         write_records(root, selection.packages, names)
 

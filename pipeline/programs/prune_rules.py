@@ -76,6 +76,11 @@ RULES = (
         "for compilers",
     ),
     Rule("build-metadata", ("*/cmake/*", "*/pkgconfig/*", "*.cmake", "*.pc"), "for compilers"),
+    Rule(
+        "installer-traces",
+        ("*.dist-info/uv_cache.json",),
+        "when a wheel was downloaded: differs at every build",
+    ),
     Rule("type-stubs", ("*.pyi", "*/py.typed"), "read by type checkers"),
 )
 """Applied in this order; a file is counted for the first rule that matches."""

@@ -49,6 +49,14 @@ def certificates() -> str:
     return "".join(path.read_text().rstrip() + "\n" for path in chosen if path.exists())
 
 
+def recorded(root: Path) -> set[str]:
+    """Return the packages that a root has records of, in either form."""
+    single = {path.name for path in (root / "var/lib/dpkg/status.d").glob("*")}
+    status = root / "var/lib/dpkg/status"
+    lines = status.read_text().splitlines() if status.exists() else []
+    return single | {line.removeprefix("Package: ") for line in lines if line.startswith("Package: ")}
+
+
 def write_records(root: Path, packages: Packages, names: set[str]) -> None:
     """Write one status.d record per kept package, the form that scanners of distroless images read."""
     folder = root / "var/lib/dpkg/status.d"
