@@ -6,7 +6,9 @@ import os
 import secrets
 import signal
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.engine import execs
@@ -24,6 +26,10 @@ READY_LIMIT_S: Final = 15 * 60
 STOP_LIMIT_S: Final = 10
 """TERM to KILL. Source: Dagger's services.go."""
 DIAL_PAUSE_S: Final = 0.05
+DETACH_S: Final = 10
+"""How long a service runs on after its last user. Source: Dagger's services.go."""
+LOOPBACK: Final = 77
+"""Second part of the loopback addresses that services of the host get."""
 
 
 @dataclass(slots=True)
@@ -32,10 +38,12 @@ class Network:
 
     runner: Runner
     name: str = field(default_factory=lambda: f"wh{secrets.token_hex(4)}")
+    """Of the bridge, and the beginning of the namespaces' names."""
     subnet: str = field(default_factory=lambda: f"10.{100 + secrets.randbelow(100)}.{secrets.randbelow(256)}")
     _made: bool = False
     _count: int = 1
     _namespaces: list[str] = field(default_factory=list)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def _ip(self, *words: str) -> None:
         await checked(self.runner, ["ip", *words])
@@ -49,11 +57,8 @@ class Network:
             )
         self._count += 1
         number = self._count
-        if not self._made:
-            self._made = True
-            await self._ip("link", "add", self.name, "type", "bridge")
-            await self._ip("addr", "add", f"{self.subnet}.1/24", "dev", self.name)
-            await self._ip("link", "set", self.name, "up")
+        async with self._lock:
+            await self._bridge()
         space = f"{self.name}-{number}"
         self._namespaces.append(space)
         outer, inner = f"{self.name[2:]}o{number}", f"{self.name[2:]}i{number}"
@@ -70,6 +75,41 @@ class Network:
         ):
             await self._ip("-n", space, *words)
         return f"/run/netns/{space}", address
+
+    async def _bridge(self) -> None:
+        """Make the bridge once, on a subnet that nothing here uses.
+
+        There is no address translation, which would need a packet filter
+        program: services reach each other and this machine, not the internet.
+        """
+        if self._made:
+            return
+        taken = (await self.runner.run(["ip", "-4", "-o", "addr"])).text
+        while f" {self.subnet}." in taken:
+            self.subnet = f"10.{100 + secrets.randbelow(100)}.{secrets.randbelow(256)}"
+        await self._ip("link", "add", self.name, "type", "bridge")
+        self._made = True
+        await self._ip("addr", "add", f"{self.subnet}.1/24", "dev", self.name)
+        await self._ip("link", "set", self.name, "up")
+
+    async def address(self) -> str:
+        """Return one more address of the host on the bridge, free of listeners."""
+        async with self._lock:
+            await self._bridge()
+        self._count += 1
+        address = f"{self.subnet}.{self._count}"
+        await self._ip("addr", "add", f"{address}/32", "dev", self.name)
+        return address
+
+    async def reap(self, names: set[str]) -> None:
+        """Remove bridges and namespaces that killed sessions left."""
+        listed = await self.runner.run(["ip", "netns", "list"])
+        for space in [line.split()[0] for line in listed.text.splitlines() if line.strip()]:
+            if space.rpartition("-")[0] in names:
+                await self.runner.run(["ip", "netns", "del", space])
+        for name in names:
+            if Path("/sys/class/net", name).exists():
+                await self.runner.run(["ip", "link", "del", name])
 
     async def close(self) -> None:
         """Remove the namespaces and the bridge."""
@@ -88,10 +128,13 @@ class Running:
     address: str
     process: asyncio.Task[Completed] | None
     laid: execs.Laid | None = None
+    users: int = 0
+    """Execs and services that are bound to it now."""
+    held: bool = False
+    """Started by name: runs until it is stopped by name or the session ends."""
     output: dict[str, bytearray] = field(
         default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()}
     )
-    users: int = 0
     forwards: list[asyncio.Server] = field(default_factory=list)
 
 
@@ -101,6 +144,8 @@ class Services:
 
     network: Network
     _running: dict[str, asyncio.Future[Running]] = field(default_factory=dict)
+    _leaving: set[asyncio.Task[None]] = field(default_factory=set)
+    _addresses: int = 0
 
     async def start(self, engine: "Engine", state: ServiceState, alias: str = "") -> Running:
         """Return the running service, starting it if needed; raises ExecError if it dies first."""
@@ -121,11 +166,10 @@ class Services:
     async def _start(self, engine: "Engine", state: ServiceState, alias: str) -> Running:
         if state.container is None:
             return await self._forward(state)
-        hosts = await self.hosts(engine, state.container.bindings)
         space, address = await self.network.join()
         running = Running(address, None)
         ready: asyncio.Future[execs.Laid] = asyncio.get_running_loop().create_future()
-        running.process = asyncio.create_task(self._run(engine, state, (space, hosts), running, ready))
+        running.process = asyncio.create_task(self._run(engine, state, space, running, ready))
         async with engine.step(state.key, f"service {alias or hostname(state)} {' '.join(command(state))}"):
             waited: set[asyncio.Future[Any]] = {running.process, ready}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -136,16 +180,14 @@ class Services:
         self,
         engine: "Engine",
         state: ServiceState,
-        net: tuple[str, list[tuple[str, str]]],
+        space: str,
         running: Running,
         ready: "asyncio.Future[execs.Laid]",
     ) -> Completed:
         """Run the service's process to its end, then remove its container."""
         assert state.container is not None  # noqa: S101 - host services are forwarded instead
         image = await engine.rootfs_image(state.container.rootfs)
-        order = execs.Command(
-            command(state), state.all_capabilities, not state.no_init, net[1], hostname(state)
-        )
+        order = execs.Command(command(state), state.all_capabilities, not state.no_init, (), hostname(state))
 
         def sink(stream: str, data: bytes) -> None:
             running.output[stream] += data
@@ -154,15 +196,16 @@ class Services:
         with engine.store.scratch(engine.session) as scratch:
             async with (
                 execs.caches(engine, state.container) as folders,
+                self.bound(engine, state.container.bindings, apart=True) as hosts,
                 engine.buildah.working(image) as working,
             ):
-                order = replace(order, caches=folders)
+                order = replace(order, caches=folders, hosts=hosts)
                 laid = await execs.lay(engine, state.container, order, working, scratch)
                 running.laid = laid
                 ready.set_result(laid)
                 try:
                     return await engine.buildah.run(
-                        working, laid.spec, network=f"ns:{net[0]}", stdin=b"", sink=sink
+                        working, laid.spec, network=f"ns:{space}", stdin=b"", sink=sink
                     )
                 finally:
                     execs.forget(laid)
@@ -186,27 +229,68 @@ class Services:
             await asyncio.wait({running.process}, timeout=DIAL_PAUSE_S)
 
     async def _forward(self, state: ServiceState) -> Running:
-        """Make ports of the host reachable from execs, which share the host's network."""
-        running = Running("127.0.0.1" if state.host in ("localhost", "127.0.0.1") else state.host, None)
+        """Make ports of the host reachable from execs, which share the host's network.
+
+        Each service of the host gets a loopback address of its own, so that its
+        frontend ports never meet a port in use.
+        """
+        self._addresses += 1
+        running = Running(f"127.{LOOPBACK}.{self._addresses // 250}.{self._addresses % 250 + 1}", None)
         for front, back in state.ports:
-            if front != back:
-                running.forwards.append(await forward(front, state.host, back))
+            running.forwards.append(await forward(front, state.host, back, running.address))
         return running
 
-    async def hosts(
-        self, engine: "Engine", bindings: tuple[tuple[str, ServiceState], ...]
-    ) -> list[tuple[str, str]]:
-        """Start what is bound, at the same time; return address and names for /etc/hosts."""
-        found = await asyncio.gather(*(self.start(engine, state, alias) for alias, state in bindings))
-        return [
-            (running.address, f"{alias} {hostname(state)}")
-            for running, (alias, state) in zip(found, bindings, strict=True)
-        ]
+    @contextlib.asynccontextmanager
+    async def bound(
+        self, engine: "Engine", bindings: tuple[tuple[str, ServiceState], ...], *, apart: bool = False
+    ) -> AsyncIterator[list[tuple[str, str]]]:
+        """Keep what is bound running; give address and names for /etc/hosts.
 
-    async def stop(self, state: ServiceState, *, kill: bool = False) -> None:
-        """End a service: TERM, then KILL after the grace time."""
-        future = self._running.pop(state.key, None)
-        if future is not None and future.done() and not future.cancelled() and future.exception() is None:
+        Who is `apart`, in a network of its own, reaches the host's services on the bridge.
+        A service ends some seconds after its last user, unless it was started
+        by name.
+        """
+        found = await asyncio.gather(*(self.start(engine, state, alias) for alias, state in bindings))
+        for running in found:
+            running.users += 1
+        servers: list[asyncio.Server] = []
+        try:
+            listed = []
+            for running, (alias, state) in zip(found, bindings, strict=True):
+                address = running.address
+                if apart and state.container is None:
+                    address = await self.network.address()
+                    servers += [await forward(f, state.host, back, address) for f, back in state.ports]
+                listed.append((address, f"{alias} {hostname(state)}"))
+            yield listed
+        finally:
+            for server in servers:
+                server.close()
+            for running, (_, state) in zip(found, bindings, strict=True):
+                self._leave(running, state)
+
+    def _leave(self, running: Running, state: ServiceState) -> None:
+        """End a service after a while if nobody came to use it again."""
+        running.users -= 1
+        if running.users or running.held:
+            return
+
+        async def later() -> None:
+            await asyncio.sleep(DETACH_S)
+            if not running.users and not running.held:
+                await self.stop(state, running)
+
+        task = asyncio.ensure_future(later())
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def stop(self, state: ServiceState, only: Running | None = None, *, kill: bool = False) -> None:
+        """End a service: TERM, then KILL after the grace time; `only` spares one started since."""
+        future = self._running.get(state.key)
+        if future is None or not future.done() or future.cancelled() or future.exception() is not None:
+            return
+        if only is None or future.result() is only:
+            self._running.pop(state.key)
             await self._end(future.result(), kill=kill)
 
     async def _end(self, running: Running, *, kill: bool) -> None:
@@ -227,6 +311,8 @@ class Services:
 
     async def close(self) -> None:
         """End every service and remove the network."""
+        for task in list(self._leaving):
+            task.cancel()
         futures = list(self._running.values())
         self._running.clear()
         for future in futures:
@@ -235,6 +321,11 @@ class Services:
         done = await asyncio.gather(*futures, return_exceptions=True)
         await asyncio.gather(*(self._end(one, kill=True) for one in done if isinstance(one, Running)))
         await self.network.close()
+
+
+def network_name(session: str) -> str:
+    """Return the name of a session's bridge: at most 15 characters, which is the kernel's limit."""
+    return f"wh{digest_of('network', session)[:8]}"
 
 
 def hostname(state: ServiceState) -> str:
@@ -267,7 +358,8 @@ def _died(engine: "Engine", state: ServiceState, running: Running, alias: str) -
     missing = execs.not_found(process.result().stderr)
     code = 1 if missing else process.result().returncode
     stderr = missing[0] if missing else texts[1]
-    message = f"start {hostname(state)} (aliased as {alias}): exit code: {code}"
+    known_as = f" (aliased as {alias})" if alias else ""
+    message = f"start {hostname(state)}{known_as}: exit code: {code}"
     return ExecError(list(command(state)), code, texts[0], stderr, message)
 
 
@@ -281,8 +373,8 @@ async def _accepts(address: str, port: int) -> bool:
     return True
 
 
-async def forward(front: int, address: str, back: int) -> asyncio.Server:
-    """Listen on the host's loopback and pass connections on; raises EngineError for a port in use."""
+async def forward(front: int, address: str, back: int, listen: str = "127.0.0.1") -> asyncio.Server:
+    """Listen on an address of the host and pass connections on; raises EngineError for a port in use."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -293,10 +385,10 @@ async def forward(front: int, address: str, back: int) -> asyncio.Server:
         await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
 
     try:
-        return await asyncio.start_server(serve, "127.0.0.1", front)
+        return await asyncio.start_server(serve, listen, front)
     except OSError as error:
         raise EngineError(
-            f"port {front} on 127.0.0.1 cannot be used: {error.strerror}. "
+            f"port {front} on {listen} cannot be used: {error.strerror}. "
             "Stop what listens there or choose another port (--ports FRONT:BACK)."
         ) from error
 

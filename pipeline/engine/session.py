@@ -34,7 +34,7 @@ from pipeline.engine.progress import Progress
 from pipeline.engine.runner import ProcessRunner, Runner
 from pipeline.engine.schema import build_schema
 from pipeline.engine.secrets import Secrets
-from pipeline.engine.services import Network, Services
+from pipeline.engine.services import Network, Services, network_name
 from pipeline.engine.sessions import Registration
 from pipeline.engine.store import Store, write_atomically
 
@@ -86,8 +86,9 @@ class Session:
         runner = runner or ProcessRunner()
         with _memory() as tmpfs, Registration.new(store, tmpfs) as registration:
             buildah = Buildah(runner, store.storage, store.runroot, registration.name, tmpfs)
+            network = Network(runner, network_name(registration.name))
             if not plan:
-                await registration.reap(buildah)
+                await registration.reap(buildah, network)
             engine = Engine(
                 store,
                 buildah,
@@ -97,7 +98,7 @@ class Session:
                 workdir,
                 registration.name,
                 Secrets(environ, workdir),
-                Services(Network(runner)),
+                Services(network),
             )
             session = cls(load_api(store.root / "api"), store, engine, plan)
             try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.engine.buildah import Buildah
 from pipeline.engine.mounting import mounts_below, unmount
+from pipeline.engine.services import Network, network_name
 from pipeline.engine.store import Store
 
 
@@ -38,7 +39,7 @@ class Registration:
             shutil.rmtree(store.root / "work" / name, ignore_errors=True)
             path.unlink(missing_ok=True)
 
-    async def reap(self, buildah: Buildah) -> None:
+    async def reap(self, buildah: Buildah, network: Network) -> None:
         """End what dead sessions left: processes, containers, mounts, scratch folders."""
         dead = {path.name for path in (self.store.root / "sessions").iterdir() if not alive(path)}
         if not dead:
@@ -47,6 +48,8 @@ class Registration:
             for name in dead:
                 end_containers(_memory_of(self.store.root / "sessions" / name), buildah.storage)
             await buildah.reap(dead)
+            if os.geteuid() == 0:
+                await network.reap({network_name(name) for name in dead})
             for name in dead:
                 shutil.rmtree(self.store.root / "work" / name, ignore_errors=True)
                 (self.store.root / "sessions" / name).unlink(missing_ok=True)

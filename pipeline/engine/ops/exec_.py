@@ -139,14 +139,14 @@ def _changed(mount: Mount, tree: str, path: str) -> DirectoryState | FileState:
 async def _run(engine: Engine, state: ContainerState, request: Request, key: str) -> ContainerState:
     """Run the exec for real and record it; raises ExecError, and then records nothing."""
     image = await engine.rootfs_image(state.rootfs)
-    hosts = await engine.services.hosts(engine, state.bindings)
-    command = execs.Command(request.args, request.all_capabilities, request.init, hosts)
+    command = execs.Command(request.args, request.all_capabilities, request.init)
     with engine.store.scratch(engine.session) as scratch:
         async with (
+            engine.services.bound(engine, state.bindings) as hosts,
             execs.caches(engine, state) as folders,
             engine.buildah.working(image) as working,
         ):
-            command = replace(command, caches=folders)
+            command = replace(command, caches=folders, hosts=hosts)
             laid = await execs.lay(engine, state, command, working, scratch)
             try:
                 completed, combined = await _process(engine, request, laid, key)

@@ -53,7 +53,8 @@ def _id(op: Op) -> str:
 @operation("Service.start", "Service.sync")
 async def start(engine: Engine, op: Op) -> str:
     """Start the service and wait until it is ready."""
-    await engine.services.start(engine, await state_of(engine, op))
+    running = await engine.services.start(engine, await state_of(engine, op))
+    running.held = True
     return _id(op)
 
 
@@ -116,6 +117,7 @@ async def container_up(engine: Engine, op: Op) -> None:
 async def serve(engine: Engine, op: Op, state: ServiceState) -> None:
     """Forward ports of the loopback to a service until it ends."""
     running = await engine.services.start(engine, state)
+    running.held = True
     wanted = [(p.get("frontend") or p["backend"], p["backend"]) for p in op.args.get("ports") or []]
     pairs = wanted or [(port.port, port.port) for port in ports_of(state)]
     if op.args.get("random"):
@@ -134,6 +136,7 @@ async def tunnel(engine: Engine, op: Op) -> ServiceState:
     """Make a service reachable on the host's loopback."""
     inner: ServiceState = await engine.evaluate(op.args["service"])
     running = await engine.services.start(engine, inner)
+    running.held = True
     pairs = [(p.get("frontend") or 0, p["backend"]) for p in op.args.get("ports") or []]
     if not pairs:
         native = op.args.get("native", False)
