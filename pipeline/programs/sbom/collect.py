@@ -47,7 +47,8 @@ def collect(tree: Tree, texts: Texts, wheels: Path | None = None) -> Bill:
     """
     debian = debian_packages(tree)
     distributions = installed_wheels(tree)
-    purls = {one.name: one.purl for one in distributions}
+    # Reversed: where the base has a distribution too, the environment's is the one that is imported.
+    purls = {one.name: one.purl for one in reversed(distributions)}
     files = wheel_files(wheels, locked_hashes(texts.lock), set(texts.built))
     packages = [(one.component(tree), one.claimed) for one in debian]
     packages += [(one.component(purls, files), one.claimed) for one in distributions]
@@ -59,7 +60,7 @@ def collect(tree: Tree, texts: Texts, wheels: Path | None = None) -> Bill:
     listed += [one for one in (_system(tree), base_image(texts.base)) if one]
     return Bill(
         service=_with_models(itself, owned),
-        components=tuple(sorted(listed, key=lambda one: one.ref)),
+        components=tuple(one for _, one in sorted({one.ref: one for one in reversed(listed)}.items())),
         rootfs_sha256=tree.digest,
         files=len(tree.paths),
         unowned=tuple(path for path, owner in belongs.items() if not owner),

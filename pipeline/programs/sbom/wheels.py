@@ -21,6 +21,7 @@ from sbom.facts import Component, FileHash
 from sbom.tree import Tree
 
 INFO: Final = re.compile(r"^(?P<site>.*/(?:site|dist)-packages)/(?P<info>[^/]+\.dist-info)/METADATA$")
+ENVIRONMENT: Final = "/opt/venv/"
 MODULE: Final = re.compile(r"^/opt/venv/.*/site-packages/[^/]+/.*\.(py|so)$")
 SHORT_LICENCE: Final = 64
 """Longer License fields hold the licence's whole text, not its name."""
@@ -30,6 +31,8 @@ SHORT_LICENCE: Final = 64
 class Installed:
     """One distribution as its dist-info folder describes it."""
 
+    site: str
+    """Folder that it is installed in, as an absolute path of the image."""
     metadata: email.message.Message
     claimed: tuple[str, ...]
     """Absolute paths of its RECORD and of its dist-info folder."""
@@ -51,6 +54,11 @@ class Installed:
         """Return `pkg:pypi/name@version`."""
         return pypi_purl(self.name, self.version)
 
+    @property
+    def base_site(self) -> str:
+        """Return the folder where it is the base image's own, "" in the service's environment."""
+        return "" if self.site.startswith(ENVIRONMENT) else self.site
+
     def component(self, installed: dict[str, str], wheels: dict[tuple[str, str], FileHash]) -> Component:
         """Return the distribution as a component.
 
@@ -61,6 +69,7 @@ class Installed:
         """
         wheel = wheels.get((self.name, self.version))
         parts, unreadable = embedded_parts(self.embedded, self.purl)
+        known = {"wheelhouse:unreadable-sboms": str(unreadable or ""), "wheelhouse:base-site": self.base_site}
         return Component(
             kind="library",
             name=self.name,
@@ -68,7 +77,7 @@ class Installed:
             purl=self.purl,
             licences=_licences(self.metadata),
             files=(wheel,) if wheel else (),
-            properties=(("wheelhouse:unreadable-sboms", str(unreadable)),) if unreadable else (),
+            properties=tuple((key, value) for key, value in known.items() if value),
             parts=parts,
             needs=tuple(sorted({installed[name] for name in _required(self.metadata) if name in installed})),
         )
@@ -80,7 +89,7 @@ def pypi_purl(name: str, version: str) -> str:
 
 
 def installed_wheels(tree: Tree) -> list[Installed]:
-    """Return the distributions of every site-packages folder, sorted by name.
+    """Return the distributions of every site-packages folder, those of the environment first.
 
     Raises:
         UnlistedImageError: the environment holds modules but no dist-info folder.
@@ -93,7 +102,7 @@ def installed_wheels(tree: Tree) -> list[Installed]:
             "wheel. Keep them when the image is made smaller: no scanner can name its wheels without them."
         )
     found = [_installed(tree, match["site"], match["info"]) for match in matches]
-    return sorted(found, key=lambda one: (one.name, one.version))
+    return sorted(found, key=lambda one: (one.base_site, one.name, one.version))
 
 
 def wheel_files(folder: Path | None, allowed: dict[str, set[str]], built: set[str]) -> dict[Any, FileHash]:
@@ -157,7 +166,7 @@ def _installed(tree: Tree, site: str, info: str) -> Installed:
     recorded = {posixpath.normpath(posixpath.join(site, row[0])) for row in rows if row}
     own = {path for path in tree.paths if path.startswith(f"{folder}/")}
     lists = sorted(path for path in own if path.startswith(f"{folder}/sboms/") and path.endswith(".json"))
-    return Installed(metadata, tuple(sorted(recorded | own)), tuple(tree.text(path) for path in lists))
+    return Installed(site, metadata, tuple(sorted(recorded | own)), tuple(tree.text(path) for path in lists))
 
 
 def _required(metadata: email.message.Message) -> list[str]:

@@ -25,6 +25,8 @@ class Bill:
     properties: dict[str, str]
     system: str
     """Operating system: debian, …; "" for none."""
+    base_sites: dict[str, str]
+    """Package URL -> folder of Python distributions that the base image has."""
 
     @classmethod
     def load(cls, path: Path) -> "Bill":
@@ -52,6 +54,12 @@ class Bill:
             edges={one["ref"]: tuple(one.get("dependsOn", ())) for one in document.get("dependencies", [])},
             properties={one["name"]: one["value"] for one in metadata.get("properties", [])},
             system=systems[0] if systems else "",
+            base_sites={
+                str(entry.get("purl")): one["value"]
+                for entry in entries
+                for one in entry.get("properties", [])
+                if one["name"] == "wheelhouse:base-site"
+            },
         )
 
     def of(self, ecosystem: str) -> list[Component]:
@@ -60,6 +68,8 @@ class Bill:
 
     def requirer(self, purl: str) -> str:
         """Return the shortest way from the service's own requirements: "fastapi > starlette"."""
+        if site := self.base_sites.get(purl):
+            return f"the base image ({site})"
         queue: deque[tuple[str, ...]] = deque([(self.service,)])
         seen = {self.service}
         while queue:

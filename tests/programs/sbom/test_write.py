@@ -182,3 +182,16 @@ def test_a_list_inside_a_wheel_that_cannot_be_read_is_counted(image):
     beta = by_name(image.listed())["beta"]
 
     assert {"name": "wheelhouse:unreadable-sboms", "value": "1"} in beta["properties"]
+
+
+def test_a_distribution_of_the_base_is_told_from_the_services_own(image):
+    """One that is in both places is listed once; one that only the base has names its folder."""
+    base = "usr/lib/python3/dist-packages"
+    image.write(f"{base}/alpha-1.0.dist-info/METADATA", "Name: alpha\nVersion: 1.0\n")
+    image.write(f"{base}/pip-25.1.dist-info/METADATA", "Name: pip\nVersion: 25.1\n")
+    bill = image.listed()
+    names = [one["name"] for one in bill["components"]]
+
+    assert names.count("alpha") == 1
+    assert by_name(bill)["alpha"]["hashes"]
+    assert by_name(bill)["pip"]["properties"] == [{"name": "wheelhouse:base-site", "value": f"/{base}"}]
