@@ -67,7 +67,7 @@ class Publication:
     """The commit's time, in seconds since 1970."""
     variants: Sequence[Variant]
     wishes: TagWishes = field(default_factory=TagWishes)
-    compression: Compression = Compression.ZSTD
+    compression: Compression = Compression.GZIP
     gates: tuple[Gate, ...] = ()
     """Beyond the tests, which always run."""
     documents: Documents | None = None

@@ -123,6 +123,26 @@ def _digest(content: bytes) -> str:
 
 
 @pytest.fixture
+def make_tar() -> Callable[..., bytes]:
+    """Return the function that makes a tar of files."""
+    return tar_of
+
+
+@pytest.fixture
+def make_archive(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes an OCI archive with one layer per argument."""
+    made: list[Path] = []
+
+    def make(*layers: bytes, **config: Any) -> Path:
+        path = tmp_path / f"export-{len(made)}.tar"
+        path.write_bytes(archive_of([tar_of({"file": layer}) for layer in layers], **config))
+        made.append(path)
+        return path
+
+    return make
+
+
+@pytest.fixture
 def make_layout(tmp_path: Path) -> Callable[..., Layout]:
     """Return a function that makes a normalised layout with one layer per argument."""
     made: list[Layout] = []

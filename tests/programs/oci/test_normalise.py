@@ -1,0 +1,136 @@
+"""The same content gives the same digest, whoever exported it and when."""
+
+import gzip
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from oci.compression import Compression, unpacked
+from oci.content import Layout, digest_of
+from oci.errors import CorruptError, RegistryError
+from oci.normalise import Form, normalise, rewritten_config, write_archive
+
+CREATED = 1_700_000_000
+TIME = "2023-11-14T22:13:20Z"
+Archive = Callable[..., Path]
+
+
+def config_of(layout: Layout) -> Any:
+    """Return the configuration of a layout's image."""
+    return json.loads(layout.path(layout.root().document["config"]["digest"]).read_bytes())
+
+
+def normalised(archive: Path, out: Path, compression: Compression = Compression.GZIP) -> Layout:
+    """Rewrite an archive and return its layout."""
+    normalise(archive, out, Form(CREATED, compression))
+    return Layout(out)
+
+
+def test_two_exports_of_one_image_get_one_digest(make_archive: Archive, tmp_path: Path) -> None:
+    """Exports that differ in clock, history and packing give the same bytes."""
+    first = make_archive(b"a", b"b", created="2026-01-01T00:00:00Z")
+    second = make_archive(b"a", b"b", created="2031-12-31T23:59:59.123Z", pack=True)
+    assert first.read_bytes() != second.read_bytes()
+    one, two = normalised(first, tmp_path / "1"), normalised(second, tmp_path / "2")
+    assert one.root().digest == two.root().digest
+    write_archive(one, tmp_path / "1.tar", "app:1")
+    write_archive(two, tmp_path / "2.tar", "app:1")
+    assert (tmp_path / "1.tar").read_bytes() == (tmp_path / "2.tar").read_bytes()
+
+
+def test_times_are_the_commits(make_archive: Archive, tmp_path: Path) -> None:
+    """`created` and every history entry carry the commit's time, one entry for each layer."""
+    config = config_of(normalised(make_archive(b"a", b"b"), tmp_path / "out"))
+    assert config["created"] == TIME
+    assert config["history"] == [{"created": TIME, "created_by": "wheelhouse"}] * 2
+
+
+def test_healthcheck_and_command_are_kept(make_archive: Archive, tmp_path: Path) -> None:
+    """What the image does is unchanged: HEALTHCHECK too, which OCI's fields do not have."""
+    archive = make_archive(b"a", Env=["A=1"], User="1001:1001", StopSignal="SIGTERM")
+    run = config_of(normalised(archive, tmp_path / "out"))["config"]
+    assert run == {
+        "Cmd": ["python"],
+        "Env": ["A=1"],
+        "Healthcheck": {"Test": ["CMD", "python", "-c", "pass"], "Interval": 10_000_000_000},
+        "StopSignal": "SIGTERM",
+        "User": "1001:1001",
+    }
+
+
+def test_labels_are_added() -> None:
+    """Labels of the publish join those of the image."""
+    config = {"rootfs": {"diff_ids": []}, "config": {"Labels": {"a": "1"}}}
+    made = rewritten_config(config, Form(CREATED, labels={"b": "2"}))
+    assert made["config"]["Labels"] == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize("compression", list(Compression))
+def test_layers_keep_what_they_hold(make_archive: Archive, tmp_path: Path, compression: Compression) -> None:
+    """Either packing is named in the media type and unpacks to the diff_id; skopeo takes the layout."""
+    pytest.importorskip("zstandard")
+    layout = normalised(make_archive(b"a" * 5000, b"b"), tmp_path / "out", compression)
+    layers = layout.root().document["layers"]
+    assert {layer["mediaType"].rpartition("+")[2] for layer in layers} == {compression.value}
+    for layer, diff_id in zip(layers, config_of(layout)["rootfs"]["diff_ids"], strict=True):
+        with unpacked(layout.path(layer["digest"])) as stream:
+            assert digest_of(stream.read()) == diff_id
+    copy = ["skopeo", "copy", "--quiet", f"oci:{layout.folder}", f"dir:{tmp_path}/dir"]
+    subprocess.run(copy, check=True, capture_output=True)
+
+
+def test_docker_reads_the_archive(make_archive: Archive, tmp_path: Path) -> None:
+    """The tar carries Docker's table of contents: skopeo reads it as a docker-archive of that name."""
+    layout = normalised(make_archive(b"a"), tmp_path / "out")
+    write_archive(layout, tmp_path / "image.tar", "app:1")
+    inspect = ["skopeo", "inspect", "--config", f"docker-archive:{tmp_path}/image.tar:app:1"]
+    answer = subprocess.run(inspect, check=True, capture_output=True, text=True)
+    assert json.loads(answer.stdout)["created"] == TIME
+
+
+def test_gzip_has_a_fixed_header(make_archive: Archive, tmp_path: Path) -> None:
+    """A packed layer carries no time, and gzip of the standard library reads it."""
+    layout = normalised(make_archive(b"content"), tmp_path / "out")
+    packed = layout.path(layout.root().document["layers"][0]["digest"]).read_bytes()
+    assert packed[:10] == bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255])
+    assert b"content" in gzip.decompress(packed)
+
+
+def test_a_remembered_layer_is_taken_and_a_damaged_one_is_not(make_archive: Archive, tmp_path: Path) -> None:
+    """The cache of packed layers speeds up and is never believed: damaged entries are made anew."""
+    archive, cache, form = make_archive(b"x" * 1000), tmp_path / "cache", Form(CREATED)
+    first = normalise(archive, tmp_path / "1", form, cache)
+    (entry,) = cache.iterdir()
+    before = entry.stat().st_mtime_ns
+    assert normalise(archive, tmp_path / "2", form, cache).digest == first.digest
+    assert entry.stat().st_mtime_ns == before
+    entry.write_bytes(b"poison")
+    assert normalise(archive, tmp_path / "3", form, cache).digest == first.digest
+    assert entry.read_bytes() != b"poison"
+
+
+def test_a_layer_that_is_not_its_diff_id_is_refused(make_archive: Archive, tmp_path: Path) -> None:
+    """A changed byte in a layer of the archive ends the rewrite."""
+    archive = make_archive(b"honest")
+    archive.write_bytes(archive.read_bytes().replace(b"honest", b"broken"))
+    with pytest.raises(CorruptError, match="expected sha256:"):
+        normalised(archive, tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", [b"", b"no tar at all", b"\0" * 1024])
+def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+    """Empty files and junk are refused with what was expected."""
+    (tmp_path / "image.tar").write_bytes(content)
+    with pytest.raises(RegistryError, match="expected"):
+        normalised(tmp_path / "image.tar", tmp_path / "out")
+
+
+def test_an_entry_outside_the_folder_is_refused(make_tar: Callable[..., bytes], tmp_path: Path) -> None:
+    """An archive entry that climbs out is refused by name, and nothing is written there."""
+    (tmp_path / "image.tar").write_bytes(make_tar({"../../evil": b"x"}))
+    with pytest.raises(RegistryError, match=r"'\.\./\.\./evil' leaves its folder"):
+        normalised(tmp_path / "image.tar", tmp_path / "deep" / "out")
+    assert not list(tmp_path.rglob("evil"))
