@@ -194,6 +194,14 @@ def _require_known(config: dict[str, Any], encoder: Encoder) -> None:
         raise Unsupported(f"{name}: position_embedding_type {scheme!r}, expected 'absolute'. {ADVICE}")
 
 
+def _read_tensors(file: Path) -> dict[str, Any]:
+    try:
+        with safe_open(file, framework="np") as opened:
+            return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
+    except Exception as error:  # the library raises its own class for every fault
+        raise ModelError(f"{file.name}: not readable safetensors: {error}") from error
+
+
 class Weights:
     """Float32 tensors of a checkpoint, by their name without prefix."""
 
@@ -216,8 +224,7 @@ class Weights:
             )
         tensors: dict[str, Any] = {}
         for file in files:
-            with safe_open(file, framework="np") as opened:
-                tensors |= {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
+            tensors |= _read_tensors(file)
         for prefix in layout.prefixes:
             if f"{prefix}embeddings.word_embeddings.weight" in tensors:
                 return cls(tensors, prefix)

@@ -82,8 +82,8 @@ class Downloader:
     """Downloads for one run: one client, one meter, one patience."""
 
     def __init__(self, client: httpx.Client, meter: Meter, patience: Patience) -> None:
+        self.meter = meter
         self._client = client
-        self._meter = meter
         self._patience = patience
 
     def text(self, request: Request) -> str:
@@ -99,7 +99,7 @@ class Downloader:
 
         """
         size = target.stat().st_size if target.exists() else 0
-        self._meter.resumed(size)
+        self.meter.resumed(size)
         self._retrying(lambda: self._continue(request, target), lambda: _size(target))
 
     def _retrying(self, call: Callable[[], Answer], progress: Callable[[], int]) -> Answer:
@@ -122,7 +122,7 @@ class Downloader:
     def _say(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         pause = state.next_action.sleep if state.next_action else 0.0
-        self._meter.say(f"{error}; again in {pause:.1f} s")
+        self.meter.say(f"{error}; again in {pause:.1f} s")
 
     def _text(self, request: Request) -> str:
         with self._open(request, {}) as response:
@@ -136,7 +136,7 @@ class Downloader:
         with self._open(request, headers) as response:
             start = _start(response, have)
             if start < have:
-                self._meter.lost(have - start)
+                self.meter.lost(have - start)
             limit = request.size_bytes if request.size_bytes is not None else request.limit_bytes
             with _disk_errors(target), target.open("r+b" if start else "wb") as opened:
                 opened.seek(start)
@@ -151,7 +151,7 @@ class Downloader:
                 opened.truncate(0)
                 raise SourceError(f"more than the expected {limit} bytes")
             opened.write(block)
-            self._meter.received(len(block))
+            self.meter.received(len(block))
 
     @contextmanager
     def _open(self, request: Request, headers: dict[str, str]) -> Iterator[httpx.Response]:

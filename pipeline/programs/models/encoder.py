@@ -7,6 +7,7 @@ import numpy as np
 from onnx import TensorProto
 
 from models.checkpoint import Encoder, Weights
+from models.errors import ModelError
 from models.graph import FLOAT_TYPES, GraphWriter
 from models.heads import OUTPUT, SCORES, add_classifier, add_pooling
 from models.pooling import Pooling
@@ -98,6 +99,7 @@ def build_model(encoder: Encoder, weights: Weights, pooling: Pooling, precision:
     Inputs are int64 (n, t). The output is `sentence_embedding`, float32 (n, hidden), rows of L2 norm 1
     when the pooling normalises; for a model that ranks pairs it is `logits`, float32 (n, labels).
     """
+    require_shapes(encoder, weights)
     g = GraphWriter()
     graph = EncoderGraph(encoder, weights, precision, g)
     mask = g.add("Cast", ["attention_mask"], "mask", to=TensorProto.INT32)
@@ -113,6 +115,22 @@ def build_model(encoder: Encoder, weights: Weights, pooling: Pooling, precision:
     head = [(*weights.linear(name), activation) for name, activation in encoder.layout.head]
     add_classifier(g, tokens, head)
     return g.model(input_names(encoder), {SCORES: head[-1][0].shape[1]})
+
+
+def require_shapes(encoder: Encoder, weights: Weights) -> None:
+    """Stop when the weights have other sizes than config.json says.
+
+    Raises:
+        ModelError: names the weight, its shape and the one expected.
+
+    """
+    here, hidden = encoder.layout.layer.format(i=encoder.layers - 1), encoder.hidden
+    if encoder.heads < 1 or hidden % encoder.heads:
+        raise ModelError(f"config.json: {encoder.heads} attention heads do not divide {hidden} channels")
+    checked = [f"{here}{name}.weight" for name in (encoder.layout.query, encoder.layout.attended)]
+    for name in checked:
+        if weights[name].shape != (hidden, hidden):
+            raise ModelError(f"{name}: shape {weights[name].shape}, config.json says {(hidden, hidden)}")
 
 
 def normalised_signals(encoder: Encoder) -> list[str]:

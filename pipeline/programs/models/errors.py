@@ -7,6 +7,7 @@ ModelError
 └── GateFailed        an export that differs too much from its reference
 """
 
+import errno
 import sys
 from collections.abc import Callable
 
@@ -32,10 +33,15 @@ class GateFailed(ModelError):  # noqa: N818 - the field's word
 
 
 def exit_status(command: Callable[[], None]) -> int:
-    """Run a command; print a ModelError on stderr and return 1, else 0."""
+    """Run a command; print what stops it on stderr and return 1, else 0."""
     try:
         command()
     except ModelError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = " Free space and run again; downloads in --cache are kept." if full else ""
+        print(f"error: {error.filename or 'disk'}: {error.strerror or error}.{advice}", file=sys.stderr)
         return 1
     return 0

@@ -9,6 +9,8 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
+from models.errors import ModelError, Unsupported
+
 ERRORS_ONLY = 3
 Text = str | tuple[str, str]
 """A text, or a pair that is encoded as one."""
@@ -48,11 +50,25 @@ class Session:
         # A waiting thread that spins takes the processor from whatever else the builder makes.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         source = str(model) if isinstance(model, Path) else model
-        self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        try:
+            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime raises a dozen unrelated classes
+            raise ModelError(f"ONNX Runtime cannot load the model: {error}") from error
         self._inputs = [value.name for value in self._session.get_inputs()]
 
     def run(self, tokens: Tokens, outputs: Sequence[str]) -> list[Any]:
         """Return the named outputs for one batch."""
-        feed = {name: getattr(tokens, name) for name in self._inputs}
-        found: list[Any] = self._session.run(list(outputs), feed)
+        unknown = [name for name in self._inputs if not hasattr(tokens, name)]
+        if unknown:
+            raise Unsupported(
+                f"the model wants {', '.join(unknown)}, expected token ids, mask and types only"
+            )
+        try:
+            found: list[Any] = self._session.run(
+                list(outputs), {name: getattr(tokens, name) for name in self._inputs}
+            )
+        except Exception as error:  # the runtime raises a dozen unrelated classes
+            raise ModelError(
+                f"the model does not run, its sizes contradict its config.json: {error}"
+            ) from error
         return found

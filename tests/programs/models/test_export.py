@@ -125,6 +125,7 @@ def test_rerankers_are_gated_in_int8(programs: Programs, tmp_path: Path) -> None
         ({"hidden_act": "swish"}, "swish"),
         ({"architectures": ["BertForTokenClassification"]}, "BertForTokenClassification"),
         ({"hidden_size": None}, "hidden_size must be set"),
+        ({"num_hidden_layers": 9}, "lacks encoder.layer.8"),
     ],
 )
 def test_unsupported_models_are_named(
@@ -136,6 +137,43 @@ def test_unsupported_models_are_named(
     assert message in printed
     assert 'export = "hub"' in printed
     assert "model.onnx" in printed
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hidden_size": 96}, "config.json says (96, 96)"),
+        ({"num_attention_heads": 7}, "do not divide"),
+    ],
+)
+def test_sizes_that_contradict_are_named(
+    programs: Programs, bert: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    """A config.json that does not fit the weights is told so, with both sizes."""
+    assert message in refused(programs, changed(bert, tmp_path / "model", **changes), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        ("model.safetensors", b"\x08\0\0\0\0\0\0\0{}      ", "no word embeddings"),
+        ("model.safetensors", b"short", "not readable safetensors"),
+        ("tokenizer.json", b"{}", "cannot read it"),
+        ("config.json", b"[]", "expected a JSON object"),
+        ("modules.json", b'[{"type": "x.Dense"}]', "module Dense cannot be exported"),
+        ("1_Pooling/config.json", b'{"pooling_mode": "lasttoken"}', "lasttoken"),
+        ("model.onnx", b"\x08\x08", "model.onnx"),
+    ],
+)
+def test_broken_files_are_named(
+    programs: Programs, bert: Path, tmp_path: Path, broken: tuple[str, bytes, str]
+) -> None:
+    """A file that cannot be used stops with its name and no traceback."""
+    name, data, message = broken
+    folder = changed(bert, tmp_path / "model")
+    (folder / name).write_bytes(data)
+
+    assert message in refused(programs, folder, tmp_path / "out")
 
 
 def test_ready_made_model_is_taken_as_it_is(programs: Programs, bert: Path, tmp_path: Path) -> None:

