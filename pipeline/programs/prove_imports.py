@@ -10,6 +10,7 @@ import argparse
 import importlib
 import importlib.metadata
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,10 +59,13 @@ def _import(module: str) -> str:
 
 def _blame(failure: str, pruned: dict[str, Any]) -> str:
     """Return which rule took away what the failure names, or ""."""
+    quoted = re.findall(r"'([\w.]+)'", failure)
+    # "cannot import name 'b' from 'a'" means the module a.b.
+    missing = {*quoted, *(f"{package}.{name}" for package in quoted for name in quoted)}
     for rule, entry in pruned.items():
         for path in entry["dropped"]:
             module = path.partition(".")[0].removesuffix("/__init__").replace("/", ".")
-            if f"'{module}'" in failure or path in failure or Path(path).name in failure:
+            if module in missing or Path(path).name in failure:
                 found = f"\n  dropped by the prune rule {rule!r} ({entry['reason']})"
                 return f"{found}; expected nothing to need it. Add {rule!r} to the variant's `keep`."
     return ""
