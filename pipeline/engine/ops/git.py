@@ -267,11 +267,14 @@ def _remove_git(work: Path) -> None:
     shutil.rmtree(work / ".git")
 
 
-def parse_address(engine: Engine, text: str) -> GitState:
-    """Read `URL#ref` or a local path as a repository."""
+async def repository_at(engine: Engine, text: str, *, resolved: bool) -> GitState:
+    """Read `URL#ref` or a local path as a repository, or as the commit that its ref names."""
     place, _, ref = text.partition("#")
     is_url = "://" in place or "@" in place
-    return GitState(None, place if is_url else str(engine.workdir / place), ref)
+    state = GitState(None, place if is_url else str(engine.workdir / place), ref)
+    if not resolved:
+        return state
+    return replace(state, ref=ref or "HEAD", commit=await _resolve(engine, state, ref or "HEAD"))
 
 
 async def tree_at(engine: Engine, text: str) -> DirectoryState:

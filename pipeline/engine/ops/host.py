@@ -192,6 +192,6 @@ async def address_service(engine: Engine, op: Op) -> ServiceState:
 @operation("Address.gitRepository", "Address.gitRef")
 async def address_git(engine: Engine, op: Op) -> GitState:
     """Read an address as a repository, or as a ref of one."""
-    from pipeline.engine.ops.git import parse_address  # noqa: PLC0415
+    from pipeline.engine.ops.git import repository_at  # noqa: PLC0415
 
-    return parse_address(engine, await _address(engine, op))
+    return await repository_at(engine, await _address(engine, op), resolved=op.field == "gitRef")

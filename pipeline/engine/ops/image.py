@@ -102,11 +102,18 @@ async def import_(engine: Engine, op: Op) -> ContainerState:
     return replace(state, rootfs=snapshot, config=loaded.config, last=None)
 
 
+def domain_of(address: str) -> str:
+    """Return the registry of an image address, or of a bare host such as `ghcr.io`."""
+    if "/" not in address and (set(".:") & set(address) or address == "localhost"):
+        return address
+    return Reference.parse(address).domain
+
+
 @operation("Container.withRegistryAuth")
 async def with_registry_auth(engine: Engine, op: Op) -> ContainerState:
     """Keep credentials for one registry host."""
     state = await engine.container(op)
-    domain = op.args["address"].split("/")[0]
+    domain = domain_of(op.args["address"])
     auth = RegistryAuth(op.args["username"], await engine.evaluate(op.args["secret"]))
     return replace(state, auth={**state.auth, domain: auth})
 
@@ -115,7 +122,7 @@ async def with_registry_auth(engine: Engine, op: Op) -> ContainerState:
 async def without_registry_auth(engine: Engine, op: Op) -> ContainerState:
     """Forget the credentials of one registry host."""
     state = await engine.container(op)
-    domain = op.args["address"].split("/")[0]
+    domain = domain_of(op.args["address"])
     return replace(state, auth={host: auth for host, auth in state.auth.items() if host != domain})
 
 
