@@ -33,7 +33,8 @@ def application(query: Query, token: str) -> Starlette:
     expected = f"Basic {base64.b64encode(f'{token}:'.encode()).decode()}"
 
     async def handle(request: Request) -> Response:
-        if not hmac.compare_digest(request.headers.get("authorization", ""), expected):
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), expected.encode()):
             return _json(refusal("wrong session token: this session belongs to another client"))
         try:
             body = await _body(request)

@@ -1,0 +1,36 @@
+"""What the page about the API promises."""
+
+from pathlib import Path
+
+from pipeline.engine.api import load_api
+from pipeline.engine.coverage import PARTIAL, markdown, rows, status
+from pipeline.engine.engine import HANDLERS
+
+PAGE = Path(__file__).parents[2] / "docs" / "api.md"
+
+
+def test_page_is_what_the_code_does() -> None:
+    """docs/api.md is written from the code; `python -m pipeline.engine.coverage` renews it."""
+    assert PAGE.read_text() == markdown(load_api())
+
+
+def test_every_carried_out_field_is_one_of_the_api() -> None:
+    """A handler's name is a field of the installed client; a misspelled one would never run."""
+    table = load_api()
+
+    assert [n for n in HANDLERS if n.split(".")[1] not in table.objects.get(n.split(".")[0], {})] == []
+
+
+def test_notes_belong_to_fields_that_are_carried_out() -> None:
+    """What is called partial is carried out in part."""
+    assert set(PARTIAL) <= set(HANDLERS)
+
+
+def test_refused_fields_are_called_refused() -> None:
+    """A field without a handler is never shown as done."""
+    found = {f"{owner}.{field}": how for owner, field, how in rows(load_api())}
+
+    assert found["Container.terminal"] == "refused"
+    assert found["Container.withExec"] == "partial"
+    assert found["Container.stdout"] == "done"
+    assert status("Query.loadContainerFromID") == "done"
