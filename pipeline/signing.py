@@ -32,13 +32,15 @@ class Published:
     """Whether plain HTTP may be spoken beyond this machine."""
 
 
-def signed(builder: Builder, statements: Mapping[str, str], key: dagger.Secret) -> dagger.Directory:
+def signed(builder: Builder, statements: Mapping[str, str], key: dagger.Secret, now: str) -> dagger.Directory:
     """Return one sigstore bundle per statement, and referrers.json.
 
     Args:
         builder: the base image.
         statements: name -> in-toto statement as JSON; the bundle is `<name>.sigstore.json`.
         key: PEM of an ECDSA P-256 private key; seen only by the process that signs.
+        now: any text that differs from call to call. A secret's value is no part of what an engine
+            caches by: without it another key would get the bundle of the first.
 
     Raises:
         dagger.ExecError: the key cannot sign; stderr says why and never shows it.
@@ -51,6 +53,7 @@ def signed(builder: Builder, statements: Mapping[str, str], key: dagger.Secret) 
         with_packages(builder, "sign/requirements.txt", "sign")
         .with_mounted_directory("/in", tree)
         .with_mounted_secret(KEY, key)
+        .with_env_variable("WHEELHOUSE_NOW", now)
         .with_exec(
             ["python3", "-m", "sign.attest", "--key", KEY, "--out", "/out"]
             + [f"/in/{name}.json" for name in statements]

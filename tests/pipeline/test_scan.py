@@ -1,0 +1,64 @@
+"""The rooms of lists and scans on the embedded engine: the base image listed, scanned, refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.sessions import run_session
+
+pytestmark = pytest.mark.engine
+LIST = """
+    from pipeline.builder import Builder
+    from pipeline.sbom import Subject, software_lists
+    builder = Builder(image=BASE)
+    subject = Subject(
+        image=builder.base(),
+        labels={"org.opencontainers.image.title": "demo"},
+        requirements=(),
+        lock="",
+        wheels=dag.directory(),
+    )
+    lists = await software_lists(builder, subject)
+"""
+SCAN = """
+    from pipeline.errors import ChecksFailedError
+    from pipeline.scan import Advisories, Question, findings, require_passed
+    from pipeline.scan_config import ScanConfig
+    records = dag.host().directory(str(ROOT / "tests/assets/advisories")).file("records.json")
+    question = Question(bill=lists.file("sbom.cdx.json"))
+    advisories = Advisories(file=records, offline=True)
+    found = findings(builder, question, advisories, ScanConfig(**SETTINGS), "2026-07-14T00:00:00+00:00")
+    try:
+        await require_passed(found)
+        print("passed")
+    except ChecksFailedError as error:
+        print(error)
+"""
+
+
+def test_the_base_image_is_listed_with_its_digest(tmp_path: Path):
+    """The list of an image holds its Debian packages and the digest of the base it stands on."""
+    done = run_session(tmp_path, LIST + '    print(await lists.file("sbom.cdx.json").contents())')
+    assert done.returncode == 0, done.stderr
+    kinds = [one.get("purl", "").partition("/")[0] for one in json.loads(done.stdout)["components"]]
+
+    assert kinds.count("pkg:deb") > 50
+    assert "@sha256%3A" in next(
+        one["purl"] for one in json.loads(done.stdout)["components"] if one["type"] == "container"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"allow_skipped": ["debian"]}, "passed"),
+        ({}, "debian: skipped: no package source was asked"),
+        ({"allow_skipped": ["debian"], "max_age_days": 0.5}, "age of the data 0.8 days"),
+    ],
+)
+def test_the_gate_decides_on_what_the_container_found(tmp_path: Path, settings: dict[str, object], said: str):
+    """A scan passes only when nothing was skipped unasked and the data is fresh."""
+    done = run_session(tmp_path, LIST + f"    SETTINGS = {settings!r}" + SCAN)
+
+    assert said in done.stdout, done.stderr
