@@ -1,11 +1,13 @@
-"""`python -m oci VERB`: normalise, archive, push, copy, referrers. Answers are JSON on stdout."""
+"""`python -m oci VERB`; answers are JSON on stdout."""
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
+from oci.caching import Cache
 from oci.compression import Compression
 from oci.content import Document, Layout
 from oci.credentials import Credentials
@@ -16,6 +18,10 @@ from oci.promoting import Promotion
 from oci.pushing import Publisher
 from oci.references import split_reference
 from oci.repository import Access, Repository
+
+Run: TypeAlias = Callable[[argparse.Namespace], Document | list[Document]]
+# argparse has no public name for it.
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,6 +80,17 @@ def _referrers(options: argparse.Namespace) -> list[Document]:
     return repository.referrers(repository.manifest(reference).digest, options.artifact_type)
 
 
+def _store(options: argparse.Namespace) -> Document:
+    cache = Cache(Repository.open(options.repository, _access(options)))
+    return {"stored": cache.push(options.key, options.folder)}
+
+
+def _take(options: argparse.Namespace) -> Document:
+    cache = Cache(Repository.open(options.repository, _access(options)))
+    expected = json.loads(options.expected.read_bytes())
+    return {"found": cache.pull(options.key, options.folder, expected)}
+
+
 def _access(options: argparse.Namespace) -> Access:
     credentials = _credentials(options.username, options.password_file)
     return Access(credentials, options.insecure, options.ca_file)
@@ -95,6 +112,30 @@ def _credentials(username: str, password_file: Path | None) -> Credentials | Non
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="oci")
     verbs = parser.add_subparsers(required=True)
+    _add_local(verbs)
+    verb = _add_verb(verbs, "push", _push)
+    verb.add_argument("--plan", type=Path, required=True)
+    verb = _add_verb(verbs, "copy", _copy)
+    verb.add_argument("source", help="REPOSITORY:TAG or REPOSITORY@DIGEST")
+    verb.add_argument("target", help="REPOSITORY")
+    verb.add_argument("--immutable", action="append", default=[], metavar="TAG")
+    verb.add_argument("--moving", action="append", default=[], metavar="TAG")
+    verb.add_argument("--source-username", default="")
+    verb.add_argument("--source-password-file", type=Path)
+    verb = _add_verb(verbs, "referrers", _referrers)
+    verb.add_argument("image", help="REPOSITORY:TAG or REPOSITORY@DIGEST")
+    verb.add_argument("--artifact-type", default="")
+    for name, run in (("store", _store), ("take", _take)):
+        verb = _add_verb(verbs, name, run)
+        verb.add_argument("repository")
+        verb.add_argument("key", help="KIND-<sha256 of what the folder is made from>")
+        verb.add_argument("folder", type=Path)
+    verb.add_argument("--expected", type=Path, required=True, help="JSON: path -> sha256")
+    return parser
+
+
+def _add_local(verbs: Verbs) -> None:
+    """Add the verbs that speak to no registry."""
     verb = verbs.add_parser("normalise")
     verb.add_argument("--archive", type=Path, required=True)
     verb.add_argument("--out", type=Path, required=True)
@@ -108,32 +149,17 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--out", type=Path, required=True)
     verb.add_argument("--name", default="", help="REPOSITORY:TAG for docker load")
     verb.set_defaults(run=_archive)
-    verb = verbs.add_parser("push")
-    verb.add_argument("--plan", type=Path, required=True)
-    _add_access(verb)
-    verb.set_defaults(run=_push)
-    verb = verbs.add_parser("copy")
-    verb.add_argument("source", help="REPOSITORY:TAG or REPOSITORY@DIGEST")
-    verb.add_argument("target", help="REPOSITORY")
-    verb.add_argument("--immutable", action="append", default=[], metavar="TAG")
-    verb.add_argument("--moving", action="append", default=[], metavar="TAG")
-    verb.add_argument("--source-username", default="")
-    verb.add_argument("--source-password-file", type=Path)
-    _add_access(verb)
-    verb.set_defaults(run=_copy)
-    verb = verbs.add_parser("referrers")
-    verb.add_argument("image", help="REPOSITORY:TAG or REPOSITORY@DIGEST")
-    verb.add_argument("--artifact-type", default="")
-    _add_access(verb)
-    verb.set_defaults(run=_referrers)
-    return parser
 
 
-def _add_access(verb: argparse.ArgumentParser) -> None:
+def _add_verb(verbs: Verbs, name: str, run: Run) -> argparse.ArgumentParser:
+    """Add a verb that speaks to a registry."""
+    verb = verbs.add_parser(name)
+    verb.set_defaults(run=run)
     verb.add_argument("--username", default="")
     verb.add_argument("--password-file", type=Path, help="never an argument: other users can list those")
     verb.add_argument("--insecure", action="store_true", help="plain HTTP beyond this machine")
     verb.add_argument("--ca-file", default="")
+    return verb
 
 
 if __name__ == "__main__":

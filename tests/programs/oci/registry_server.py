@@ -166,7 +166,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _pass_on(self, body: bytes, *, cut: bool) -> None:
         connection = http.client.HTTPConnection(self.proxy.upstream)
-        connection.request(self.command, self.path, body, dict(self.headers.items()))
+        headers = {name: ", ".join(self.headers.get_all(name) or ()) for name in self.headers}
+        connection.request(self.command, self.path, body, headers)
         answer = connection.getresponse()
         content = answer.read()
         dropped = ("transfer-encoding", "content-length", "connection")
