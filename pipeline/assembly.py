@@ -67,8 +67,12 @@ class Assembly:
             )
         config = Config.parse(pyproject)
         image = builder.image or f"python:{config.service.python}-slim"
-        ready = await replace(builder, image=image).ready()
-        return cls(source=source, builder=ready, hub=hub, config=config)
+        return cls(source=source, builder=replace(builder, image=image), hub=hub, config=config)
+
+    @once
+    async def workshop(self) -> Builder:
+        """Return the builder with its tools installed: asked for once the locks are known to be good."""
+        return await self.builder.ready()
 
     @once
     async def lock(self, variant: Variant) -> Lock:
@@ -87,7 +91,8 @@ class Assembly:
     async def wheels(self, variant: Variant) -> dagger.Directory:
         """Return the wheels of a variant."""
         packages = self.config.variant(variant).build_packages
-        return await (await wheel_directory(self.builder, await self.lock(variant), packages)).sync()
+        lock = await self.lock(variant)
+        return await (await wheel_directory(await self.workshop(), lock, packages)).sync()
 
     @once
     async def models(self, variant: Variant) -> dict[str, dagger.Directory]:
@@ -115,6 +120,7 @@ class Assembly:
     @once
     async def image(self, variant: Variant, base: Base) -> dagger.Container:
         """Return the runtime image of a variant."""
+        await self.lock(variant)
         async with anyio.create_task_group() as group:
             # The longest branches at once; the models' result is taken from memory below.
             group.start_soon(self.models, variant)
@@ -125,16 +131,17 @@ class Assembly:
         parts = (
             *environment_layers(venv, variant),
             *(layer(f"{MODELS}/{name}", model) for name, model in models.items()),
-            app_layer(self.builder, application),
+            app_layer(await self.workshop(), application),
         )
         return runtime_image(bottom, parts, self.config, variant)
 
     @once
     async def _ground(self, variant: Variant, base: Base) -> tuple[dagger.Container, dagger.Directory]:
         """Return what the service stands on: the base, and the environment proven on it."""
-        venv = environment(self.builder, await self.wheels(variant), self.config, variant)
+        wheels = await self.wheels(variant)
+        venv = environment(await self.workshop(), wheels, self.config, variant)
         tree = await venv.tree.sync()
-        bottom = await base_image(self.builder, tree, self.config.variant(variant), base)
+        bottom = await base_image(await self.workshop(), tree, self.config.variant(variant), base)
         await prove(bottom, tree, venv.pruned)
         return bottom, tree
 

@@ -65,7 +65,7 @@ def _blame(failure: str, pruned: dict[str, Any]) -> str:
     for rule, entry in pruned.items():
         for path in entry["dropped"]:
             module = path.partition(".")[0].removesuffix("/__init__").replace("/", ".")
-            if module in missing or Path(path).name in failure:
+            if module in missing or (not path.endswith(".py") and Path(path).name in failure):
                 found = f"\n  dropped by the prune rule {rule!r} ({entry['reason']})"
                 return f"{found}; expected nothing to need it. Add {rule!r} to the variant's `keep`."
     return ""

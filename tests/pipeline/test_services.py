@@ -1,0 +1,106 @@
+"""Services of other shapes, through the command line, on the embedded engine."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+SERVICES = Path(__file__).parents[1] / "assets/services"
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def proxy(tmp_path):
+    """Copy the proxy service, so that a test may break it."""
+    return Path(shutil.copytree(SERVICES / "proxy", tmp_path / "proxy"))
+
+
+def call(service: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `wheelhouse call` on a service."""
+    command = [sys.executable, "-m", "pipeline.engine", "--engine=embedded", "call", "--source", str(service)]
+    return subprocess.run(
+        [*command, *words], check=False, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ)
+    )
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace a text that must be there."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.slow
+def test_extensions_that_exist_as_source_only_are_compiled_and_load(proxy, tmp_path):
+    """psycopg2 is compiled in the builder, and libpq comes into the image without being named."""
+    result = call(proxy, "test", "--variant=api", "-o", str(tmp_path / "out"))
+
+    assert result.returncode == 0, result.stderr
+    suite = ET.parse(tmp_path / "out/http.xml").getroot()  # noqa: S314 - our own file
+    assert suite.get("failures") == "0"
+
+
+def test_a_stale_lock_stops_with_found_expected_do(proxy):
+    """A requirement that is declared and not locked is named before anything is made."""
+    edit(proxy / "pyproject.toml", '"structlog"]', '"structlog", "fastapi>=1"]')
+
+    result = call(proxy, "build", "--variant=api")
+
+    assert result.returncode == 1
+    assert "requirements/api.txt: fastapi not locked, fastapi>=1 required" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_missing_lock_names_what_is_looked_for(proxy):
+    """Without any lock the error lists the files that would do."""
+    (proxy / "requirements/api.txt").unlink()
+
+    assert (
+        "no lock for variant 'api'; expected requirements/api.txt"
+        in call(proxy, "wheels", "--variant=api").stderr
+    )
+
+
+def test_a_wheel_that_differs_from_its_hash_is_refused(proxy):
+    """A hash of the lock that no file of the index has stops the wheels stage and names the pin."""
+    lock = proxy / "requirements/api.txt"
+    lines = lock.read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("redis=="))
+    lines[start + 1 : start + 3] = ["    --hash=sha256:" + "0" * 64]
+    lock.write_text("\n".join(lines))
+
+    result = call(proxy, "wheels", "--variant=api", "entries")
+
+    assert result.returncode == 1
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in result.stderr
+    assert "redis==" in result.stderr
+
+
+def test_a_variant_that_is_not_declared_lists_those_that_are(proxy):
+    """The service decides which images there are."""
+    assert "variants.gpu] is absent; expected one of api" in call(proxy, "build", "--variant=gpu").stderr
+
+
+def test_a_wrong_key_is_told_the_near_one(proxy):
+    """A misspelt key of [tool.wheelhouse] is an error with the key that was meant."""
+    edit(proxy / "pyproject.toml", "build_packages", "build_package")
+
+    result = call(proxy, "build", "--variant=api")
+
+    assert "unknown key 'variants.api.build_package', did you mean 'build_packages'" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_source_that_does_not_compile_shows_why(proxy):
+    """Without the -dev package psycopg2's own message reaches the user, and nothing is made."""
+    edit(proxy / "pyproject.toml", 'build_packages = ["libpq-dev"]', "")
+
+    result = call(proxy, "wheels", "--variant=api", "entries")
+
+    assert result.returncode != 0
+    assert "pg_config executable not found" in result.stderr
