@@ -30,11 +30,12 @@ from pipeline.engine.documents import parse
 from pipeline.engine.engine import HANDLERS, Engine, readable
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op
+from pipeline.engine.network import Network, network_name
 from pipeline.engine.progress import Progress
 from pipeline.engine.runner import ProcessRunner, Runner
 from pipeline.engine.schema import build_schema
 from pipeline.engine.secrets import Secrets
-from pipeline.engine.services import Network, Services, network_name
+from pipeline.engine.services import Services
 from pipeline.engine.sessions import Registration
 from pipeline.engine.store import Store, write_atomically
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.engine.buildah import Buildah
 from pipeline.engine.mounting import mounts_below, unmount
-from pipeline.engine.services import Network, network_name
+from pipeline.engine.network import Network, network_name
 from pipeline.engine.store import Store
 
 
