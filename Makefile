@@ -29,6 +29,9 @@ check: env  ## lint, types, unit tests: seconds
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q -m "not engine and not slow"
 
+bench: env system  ## overhead of the embedded engine, as ratios in one run
+	@$(BIN)/python tests/engine/bench.py
+
 fix: env  ## mend what the linter can mend
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
@@ -62,4 +65,4 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 system:
 	@sh .ci/packages buildah skopeo runc mmdebstrap tini iproute2 git docker-registry
 
-.PHONY: help build test check fix lock doctor clean env system
+.PHONY: help build test check bench fix lock doctor clean env system

@@ -15,10 +15,20 @@ from pipeline.builder import Builder
 from pipeline.checks import Subject
 from pipeline.config import Config
 from pipeline.errors import ConfigError, LockError
-from pipeline.images import MODELS, app_layer, environment, environment_layers, layer, prove, runtime_image
+from pipeline.images import (
+    MODELS,
+    app_layer,
+    environment,
+    environment_layers,
+    image_labels,
+    layer,
+    prove,
+    runtime_image,
+)
 from pipeline.lock import REFRESH, Lock, check_fresh
 from pipeline.models import Hub, Kitchen, model_directories
 from pipeline.rootfs import base_image
+from pipeline.sbom import Subject as Listed
 from pipeline.variants import Base, Variant
 from pipeline.wheels import wheel_directory
 
@@ -92,7 +102,8 @@ class Assembly:
         """Return the wheels of a variant."""
         packages = self.config.variant(variant).build_packages
         lock = await self.lock(variant)
-        return await (await wheel_directory(await self.workshop(), lock, packages)).sync()
+        builder = replace(await self.workshop(), extra_indexes=(*self.config.indexes, *lock.indexes))
+        return await (await wheel_directory(builder, lock, packages)).sync()
 
     @once
     async def models(self, variant: Variant) -> dict[str, dagger.Directory]:
@@ -130,7 +141,7 @@ class Assembly:
         application = await sources.application(self.source, self.config)
         parts = (
             *environment_layers(venv, variant),
-            *(layer(f"{MODELS}/{name}", model) for name, model in models.items()),
+            *(layer(f"{MODELS}/{name}", _shipped(model)) for name, model in models.items()),
             app_layer(await self.workshop(), application),
         )
         return runtime_image(bottom, parts, self.config, variant)
@@ -153,6 +164,16 @@ class Assembly:
             variant=variant,
             source=self.source,
             wheels=await self._test_wheels(variant),
+        )
+
+    async def listed(self, variant: Variant, base: Base) -> Listed:
+        """Return what the software list of a variant is made from."""
+        return Listed(
+            image=await self.image(variant, base),
+            labels=image_labels(self.config, variant),
+            requirements=self.config.requirements(variant),
+            lock=(await self.lock(variant)).text,
+            wheels=await self.wheels(variant),
         )
 
     async def _test_wheels(self, variant: Variant) -> dagger.Directory | None:
@@ -195,3 +216,8 @@ class Assembly:
             .with_exec(export)
             .stdout()
         )
+
+
+def _shipped(model: dagger.Directory) -> dagger.Directory:
+    """Return a model without its gate's numbers: their last digits differ between processors."""
+    return model.without_file("report.json")

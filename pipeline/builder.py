@@ -30,6 +30,8 @@ class Builder:
     """Reference of the Python image that is also the base of the runtime."""
     index_url: str = ""
     """Package index (PEP 503); "" for pip's own default."""
+    extra_indexes: tuple[str, ...] = ()
+    """Further indexes that the service names, e.g. for builds of torch; every file is checked by hash."""
     index_auth: dagger.Secret | None = None
     """A netrc file with the index's credentials."""
     toolbox: dagger.Directory | None = None
@@ -92,6 +94,8 @@ class Builder:
         container = container.with_mounted_cache(PIP_CACHE, dag.cache_volume("wheelhouse-pip"))
         if self.index_url:
             container = container.with_env_variable("PIP_INDEX_URL", self.index_url)
+        if self.extra_indexes:
+            container = container.with_env_variable("PIP_EXTRA_INDEX_URL", " ".join(self.extra_indexes))
         if self.index_auth:
             container = container.with_mounted_secret(NETRC, self.index_auth)
             container = container.with_env_variable("NETRC", NETRC)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from pipeline.errors import ConfigError, near_miss
+from pipeline.scan_config import Ignored, ScanConfig
 from pipeline.variants import Variant
 
 TABLE: Final = "tool.wheelhouse"
@@ -89,6 +90,8 @@ class ServiceConfig(Declared):
     """The images that can be built."""
     models: dict[Name, ModelConfig] = Field(default_factory=dict)
     """Models by name."""
+    scan: ScanConfig = ScanConfig()
+    """What fails a scan."""
 
 
 class ProjectTable(BaseModel):
@@ -115,6 +118,8 @@ class Config(Declared):
     service: ServiceConfig
     groups: frozenset[str] = frozenset()
     """Names of `[dependency-groups]`."""
+    indexes: tuple[str, ...] = ()
+    """URLs of `[[tool.uv.index]]`, e.g. the CPU index of torch: searched beside the main index."""
 
     @classmethod
     def parse(cls, pyproject: str) -> Self:
@@ -141,7 +146,9 @@ class Config(Declared):
         try:
             groups = frozenset(tables.get("dependency-groups", {}))
             project = tables.get("project", {})
-            config = cls.model_validate({"project": project, "service": service, "groups": groups})
+            indexes = [index.get("url") for index in tables.get("tool", {}).get("uv", {}).get("index", [])]
+            parts = {"project": project, "service": service, "groups": groups, "indexes": indexes}
+            config = cls.model_validate(parts)
         except ValidationError as error:
             raise ConfigError("\n".join(_explain(detail) for detail in error.errors())) from error
         _check_references(config)
@@ -220,4 +227,6 @@ def _legal_keys(path: list[str]) -> list[str]:
         table = VariantConfig
     elif path[:1] == ["models"]:
         table = ModelConfig
+    elif path[:1] == ["scan"]:
+        table = Ignored if "ignores" in path else ScanConfig
     return sorted(table.model_fields)

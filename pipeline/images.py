@@ -130,7 +130,7 @@ def runtime_image(
     variables = {**ENVIRONMENT, **VARIANTS[variant].env, **config.service.env, **declared.env}
     for name, value in variables.items():
         image = image.with_env_variable(name, value)
-    for name, value in _labels(config, variant).items():
+    for name, value in image_labels(config, variant).items():
         image = image.with_label(name, value)
     return (
         image.with_user(USER)
@@ -148,7 +148,7 @@ def _probe(service: ServiceConfig) -> list[str]:
     return ["python", "-I", "-S", "-c", PROBE.format(port=service.port, path=service.health)]
 
 
-def _labels(config: Config, variant: Variant) -> dict[str, str]:
+def image_labels(config: Config, variant: Variant) -> dict[str, str]:
     """Return the OCI annotations that do not depend on the commit; publishing adds those that do."""
     project = config.project
     values = {

@@ -1,6 +1,7 @@
 """The main object: what `dagger functions` lists, each method one call of a room."""
 
 import time
+from datetime import UTC, datetime
 from typing import Annotated
 
 import dagger
@@ -10,12 +11,16 @@ from pipeline.artifacts import image_artifacts
 from pipeline.assembly import Assembly
 from pipeline.builder import Builder
 from pipeline.checks import test_reports
+from pipeline.commits import commit_time, git_state
 from pipeline.dev import live_service, send_source
 from pipeline.layers import layer_table
 from pipeline.models import Hub, model_cache
-from pipeline.publish import publish_tested
+from pipeline.publish import Publication, Registry, publish_images
 from pipeline.refresh import fresh_locks
-from pipeline.tags import Commit
+from pipeline.sbom import CYCLONEDX, SPDX, software_lists
+from pipeline.scan import Advisories, Question, findings, require_passed
+from pipeline.signing import Published, published_list, verified
+from pipeline.tags import TagWishes
 from pipeline.variants import Base, Variant
 
 Which = Annotated[Variant, Doc("Which image")]
@@ -92,17 +97,105 @@ class Wheelhouse:
         return await test_reports(assembly.builder, await assembly.subject(variant, base))
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
-    async def publish(
+    async def publish(  # noqa: PLR0913, PLR0917 - arguments of the command line
         self,
         address: Annotated[str, Doc("REGISTRY/REPOSITORY without a tag")],
         repository: Annotated[dagger.GitRepository, DefaultPath("/"), Doc("HEAD of it makes the tags")],
         variants: Annotated[list[Variant], Doc("Which images")] = [Variant.CPU],  # noqa: B006 - read only
+        tags: Annotated[list[str], Doc("Further tags; versions and sha-… never move")] = [],  # noqa: B006
+        branch: Annotated[bool, Doc("Tag with the branch's name, too")] = False,
+        latest: Annotated[bool, Doc("Move `latest` here")] = False,
+        allow_dirty: Annotated[bool, Doc("Publish uncommitted changes as sha-…-dirty")] = False,
+        username: Annotated[str, Doc("User at the registry")] = "",
+        password: Annotated[dagger.Secret | None, Doc("env://NAME, file://PATH, cmd://PROGRAM")] = None,
+        docker_config: Annotated[dagger.Secret | None, Doc("file://~/.docker/config.json")] = None,
+        registry: Annotated[
+            dagger.Service | None, Doc("One only this machine reaches: tcp://HOST:PORT")
+        ] = None,
+        insecure: Annotated[bool, Doc("Plain HTTP beyond loopback")] = False,
     ) -> list[str]:
-        """Test, then push: one reference per tag, `sha-<12 hex digits>`."""
-        head = Commit.parse(await repository.head().commit())
-        return await publish_tested(await self._assembly(), address, head, variants)
+        """Test, then push all images or none: `REPOSITORY@sha256:… TAG…`, one a line."""
+        target = Registry(
+            address=address,
+            username=username,
+            password=password,
+            docker_config=docker_config,
+            service=registry,
+            insecure=insecure,
+        )
+        wishes = TagWishes(extra=tuple(tags), branch=branch, latest=latest, allow_dirty=allow_dirty)
+        assembly = await self._assembly()
+        state = await git_state(repository, with_branch=branch)
+        created = await commit_time(assembly.builder, repository, state.commit) if state.commit else 0
+        wanted = Publication(registry=target, state=state, created=created, variants=variants, wishes=wishes)
+        return await publish_images(assembly, wanted)
+
+    @function
+    async def sbom(
+        self,
+        variant: Which = Variant.CPU,
+        base: On = Base.SMALL,
+        spdx: Annotated[bool, Doc("SPDX 2.3 instead of CycloneDX 1.6")] = False,
+    ) -> dagger.File:
+        """List what an image holds: packages, wheels, models, by hash."""
+        assembly = await self._assembly()
+        lists = await software_lists(assembly.builder, await assembly.listed(variant, base))
+        return lists.file(SPDX if spdx else CYCLONEDX)
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
+    async def scan(  # noqa: PLR0913, PLR0917 - arguments of the command line
+        self,
+        variant: Which = Variant.CPU,
+        base: On = Base.SMALL,
+        advisories: Annotated[dagger.Directory | None, Doc("OSV records: JSON files or zips")] = None,
+        advisories_file: Annotated[dagger.File | None, Doc("The same as one zip or JSON file")] = None,
+        offline: Annotated[bool, Doc("Ask no network: neither grype nor the Debian mirror")] = False,
+        gate: Annotated[bool, Doc("Fail when the findings do; false: only report")] = True,
+    ) -> dagger.Directory:
+        """Scan what an image holds: findings, SARIF, OpenVEX, a table."""
+        assembly = await self._assembly()
+        listed = await assembly.listed(variant, base)
+        bill = (await software_lists(assembly.builder, listed)).file(CYCLONEDX)
+        question = Question(bill=bill, lock=listed.lock, location=f"requirements/{variant.value}.txt")
+        known = Advisories(directory=advisories, file=advisories_file, offline=offline)
+        found = findings(assembly.builder, question, known, assembly.config.service.scan, _now())
+        return await require_passed(found) if gate else found
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
+    async def rescan(  # noqa: PLR0913, PLR0917 - arguments of the command line
+        self,
+        reference: Annotated[str, Doc("REPOSITORY@sha256:… of a published image")],
+        advisories: Annotated[dagger.Directory | None, Doc("OSV records: JSON files or zips")] = None,
+        advisories_file: Annotated[dagger.File | None, Doc("The same as one zip or JSON file")] = None,
+        username: Annotated[str, Doc("User of the registry")] = "",
+        password: Annotated[dagger.Secret | None, Doc("Password of the registry")] = None,
+        offline: Annotated[bool, Doc("Ask neither grype nor the Debian mirror")] = False,
+    ) -> dagger.Directory:
+        """Scan a published image again, by the list attached to it."""
+        assembly, now = await self._assembly(), _now()
+        published = Published(reference=reference, username=username, password=password)
+        bill = await published_list(assembly.builder, published, now)
+        known = Advisories(directory=advisories, file=advisories_file, offline=offline)
+        config = assembly.config.service.scan
+        return await require_passed(findings(assembly.builder, Question(bill=bill), known, config, now))
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
+    async def verify_signature(
+        self,
+        reference: Annotated[str, Doc("REPOSITORY@sha256:… of a published image")],
+        public_key: Annotated[dagger.File, Doc("PEM of the ECDSA P-256 public key")],
+        username: Annotated[str, Doc("User of the registry")] = "",
+        password: Annotated[dagger.Secret | None, Doc("Password of the registry")] = None,
+    ) -> str:
+        """Check the signed statements about a published image."""
+        published = Published(reference=reference, username=username, password=password)
+        return await verified((await self._assembly()).builder, published, public_key, _now())
 
     async def _assembly(self) -> Assembly:
         hub = Hub(endpoint=self.hf_endpoint, token=self.hf_token)
         builder = Builder(image=self.python_image, index_url=self.index_url, index_auth=self.index_auth)
         return await Assembly.of(self.source, builder, hub)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

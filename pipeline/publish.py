@@ -12,10 +12,10 @@ import dagger
 from dagger import dag
 
 from pipeline.assembly import Assembly
-from pipeline.builder import EPOCH, Builder, program_file, program_files, text_file
+from pipeline.builder import Builder, program_file, program_files, text_file
 from pipeline.checks import Subject, test_reports
 from pipeline.errors import PipelineError
-from pipeline.tags import Commit, GitState, ImageTags, TagWishes, image_tags, repository_address
+from pipeline.tags import GitState, ImageTags, TagWishes, image_tags, repository_address
 from pipeline.variants import VARIANTS, Base, Variant
 
 PACKAGES: Final = "/opt/packages"
@@ -102,16 +102,6 @@ async def publish_images(assembly: Assembly, wanted: Publication) -> list[str]:
     """
     report = await publish_report(assembly, wanted)
     return [f"{image['reference']} {' '.join(image['tags'])}" for image in report["images"]]
-
-
-async def publish_tested(
-    assembly: Assembly, address: str, commit: Commit, variants: Sequence[Variant]
-) -> list[str]:
-    """Publish to an open registry under the commit's own tags, times fixed."""
-    wanted = Publication(
-        registry=Registry(address=address), state=GitState(commit=commit), created=EPOCH, variants=variants
-    )
-    return await publish_images(assembly, wanted)
 
 
 async def publish_report(assembly: Assembly, wanted: Publication) -> dict[str, Any]:

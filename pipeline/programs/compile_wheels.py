@@ -1,4 +1,6 @@
-"""Compile the pins that have no wheel for this Python.
+"""Compile the pins that have no wheel for this Python, anew: pip's cache of earlier builds is not asked.
+
+A build that only works because an older one left its wheel behind would fail on the next machine.
 
 compile_wheels.py FILE DIR       build a wheel of every pin of FILE, hashes checked, into DIR
 """
@@ -14,7 +16,16 @@ def main() -> int:
     """Return pip's exit status; the pin that fails is named in pip's own output."""
     sources, out = sys.argv[1:]
     Path(out).mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", *QUIET, "wheel", "--no-deps", "--require-hashes"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        *QUIET,
+        "wheel",
+        "--no-cache-dir",
+        "--no-deps",
+        "--require-hashes",
+    ]
     return subprocess.run([*command, "--requirement", sources, "--wheel-dir", out], check=False).returncode
 
 

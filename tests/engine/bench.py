@@ -85,9 +85,8 @@ def base_image() -> str:
     subprocess.run(command, check=True, capture_output=True)
     listed = (Store.open(os.environ).storage / "overlay-images" / "images.json").read_text()
     wanted = BASE.split(":")[1]
-    return next(
-        one["id"] for one in json.loads(listed) if any(wanted in name for name in one.get("names") or [])
-    )
+    images = [one for one in json.loads(listed) if any(wanted in name for name in one.get("names") or [])]
+    return str(images[0]["id"])
 
 
 def main() -> None:

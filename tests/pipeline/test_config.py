@@ -40,6 +40,13 @@ def test_requirements_are_dependencies_and_the_extras_of_the_variant():
     assert Config.parse(GOOD).requirements(Variant.CPU) == ("fastapi>=0.100", "numpy")
 
 
+def test_indexes_of_uv_are_searched_too():
+    """[[tool.uv.index]], where torch's CPU builds come from, is part of the configuration."""
+    text = GOOD + '[[tool.uv.index]]\nname = "torch"\nurl = "https://torch.test/cpu"\nexplicit = true\n'
+
+    assert Config.parse(text).indexes == ("https://torch.test/cpu",)
+
+
 def test_unknown_variant_lists_what_the_service_declares():
     """A variant without a table is refused with those that have one."""
     with pytest.raises(ConfigError, match=r"variants\.gpu\] is absent; expected one of cpu"):
