@@ -1,0 +1,34 @@
+"""What the README says is so."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def functions() -> set[str]:
+    """Return the names of the main object's functions as the command line has them."""
+    tree = ast.parse((ROOT / "pipeline" / "main.py").read_text())
+    methods = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return {
+        node.name.replace("_", "-")
+        for node in methods
+        if "function" in ast.dump(ast.List(node.decorator_list))
+    }
+
+
+def test_readme_lists_every_function_and_no_other() -> None:
+    """The table of functions is the main object's."""
+    table = [line for line in README.splitlines() if line.startswith("| `")]
+    listed = {name for line in table for name in re.findall(r"`([a-z-]+)", line.split("|")[1])}
+
+    assert listed == functions()
+
+
+def test_first_screen_says_how_to_begin() -> None:
+    """The first twenty lines name the two verbs and the same with Dagger."""
+    screen = "\n".join(README.splitlines()[:20])
+
+    assert all(words in screen for words in ("make build", "make test", "dagger call build --variant=cpu"))
