@@ -8,6 +8,7 @@ Entries are never changed, only added; a registry's retention rule may drop any 
 """
 
 import hashlib
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Mapping
@@ -112,7 +113,21 @@ def unpack(archive: Path, folder: Path) -> None:
             inside = (folder / entry.name).resolve().is_relative_to(folder.resolve())
             if not inside or not (entry.isfile() or entry.isdir()):
                 raise CorruptError(f"cache entry holds {entry.name!r}, which is refused. Delete the entry")
-            tar.extract(entry, folder, filter="data")
+            _place(tar, entry, folder / entry.name)
+
+
+def _place(tar: tarfile.TarFile, entry: tarfile.TarInfo, target: Path) -> None:
+    """Write one entry; extraction filters came only with later releases of Python 3.11."""
+    if entry.isdir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    content = tar.extractfile(entry)
+    if content is None:
+        raise CorruptError(f"cache entry holds {entry.name!r} without content. Delete the entry")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with content, target.open("wb") as file:
+        shutil.copyfileobj(content, file)
+    target.chmod(entry.mode & 0o777)
 
 
 def require_files(folder: Path, expected: Mapping[str, str], key: str) -> None:
