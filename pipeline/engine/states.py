@@ -229,8 +229,10 @@ class GitState:
     """Be a repository, or one commit of it when `commit` is set."""
 
     repository: DirectoryState | None
-    """A local repository; None means `url`."""
+    """A local repository that is a directory of the graph; None means `folder` or `url`."""
     url: str = ""
+    folder: str = ""
+    """A local repository where it lies on this machine, read as it is now; "" means `url`."""
     ref: str = ""
     commit: str = ""
     keep_git_dir: bool = True

@@ -15,7 +15,9 @@ from pipeline.commits import git_state
 async def main():
     async with dagger.connection():
         folder = dagger.dag.host().directory(sys.argv[1], no_cache=True)
-        print(await git_state(folder.as_git(), with_branch=True))
+        address = dagger.dag.address(sys.argv[1])
+        for repository in (folder.as_git(), address.git_repository()):
+            print(await git_state(repository, with_branch=True))
 asyncio.run(main())
 """
 
@@ -32,11 +34,13 @@ def git(folder: Path, *words: str) -> None:
 
 
 def state(folder: Path) -> str:
-    """Return the state that the engine finds."""
+    """Return the state that the engine finds, the same for a directory and for its address."""
     command = [str(WHEELHOUSE), "run", sys.executable, "-c", SCRIPT, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
-    return next(line for line in done.stdout.splitlines() if line.startswith("GitState"))
+    handed_over, addressed = [line for line in done.stdout.splitlines() if line.startswith("GitState")]
+    assert handed_over == addressed
+    return addressed
 
 
 def test_tags_branch_and_changes_are_found(tmp_path: Path) -> None:
@@ -51,5 +55,12 @@ def test_tags_branch_and_changes_are_found(tmp_path: Path) -> None:
     git(tmp_path, "tag", "-a", "v1.1.0", "-m", "annotated")
     clean = state(tmp_path)
     assert "tags=('v1.1.0',), known=('v1.0.0', 'v1.1.0'), branch='main', dirty=False" in clean
+    (tmp_path / ".git/info/exclude").write_text("ignored\n")
+    (tmp_path / "ignored").write_text("does not count")
+    assert state(tmp_path) == clean
+    dirty = clean.replace("dirty=False", "dirty=True")
     (tmp_path / "a").write_text("3")
-    assert state(tmp_path) == clean.replace("dirty=False", "dirty=True")
+    assert state(tmp_path) == dirty
+    git(tmp_path, "checkout", "-q", "a")
+    (tmp_path / "new").write_text("")
+    assert state(tmp_path) == dirty

@@ -3,17 +3,19 @@
 import asyncio
 import posixpath
 import re
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
-from pipeline.engine.copying import Copying, copy_tree
+from pipeline.engine.copying import Copying, copy_file, copy_tree
 from pipeline.engine.engine import Engine, operation
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.ops.filesystem import checked_directory
 from pipeline.engine.runner import Completed
-from pipeline.engine.states import ChangesetState, DirectoryState, GitState
+from pipeline.engine.states import ChangesetState, DirectoryState, GitState, Snapshot
 
 HEX_DIGITS: Final = 40
 VERSION: Final = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
@@ -60,7 +62,7 @@ async def _auth(engine: Engine, state: GitState) -> dict[str, str]:
 async def _place(engine: Engine, state: GitState) -> str:
     """Return what git reads the repository from."""
     if state.repository is None:
-        return state.url
+        return state.folder or state.url
     path = await engine.path_of(state.repository)
     if not (path / ".git").exists() and not (path / "HEAD").exists():
         raise EngineError("not a git repository: no .git in this directory")
@@ -170,7 +172,7 @@ async def common_ancestor(engine: Engine, op: Op) -> GitState:
         await git(engine, "init", "-q", "--bare", bare)
         for one in (state, other):
             place = await _place(engine, one)
-            source = f"file://{place}" if one.repository else place
+            source = f"file://{place}" if one.repository or one.folder else place
             fetch = ["-c", "protocol.file.allow=always", "-C", bare, "fetch", "-q", source, one.commit]
             await git(engine, *fetch, env=await _auth(engine, one))
         done = await git(engine, "-C", bare, "merge-base", state.commit, other.commit)
@@ -188,19 +190,33 @@ async def url(engine: Engine, op: Op) -> str | None:
 async def uncommitted(engine: Engine, op: Op) -> ChangesetState:
     """Return what a local repository's files have that its HEAD has not."""
     state: GitState = await engine.parent(op)
-    if state.repository is None:
+    if state.repository is None and not state.folder:
         raise EngineError("uncommitted changes exist only in a local repository")
     at_head = replace(state, ref="HEAD", commit=await _resolve(engine, state, "HEAD"))
     before = await _checkout(engine, at_head)
-    source = await engine.path_of(state.repository)
-    key = digest_of("worktree", state.repository.key)
+    return ChangesetState(before, DirectoryState(await _worktree(engine, state)))
+
+
+async def _worktree(engine: Engine, state: GitState) -> Snapshot:
+    """Return what git would commit of a repository's files: all but those that it ignores."""
+    source = await _place(engine, state)
+    listed = await git(engine, "-C", source, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    names = sorted({name for name in listed.text.split("\0") if name and not _is_folder(Path(source, name))})
 
     def make(made: Path) -> None:
-        from pipeline.engine.ignore import Filter  # noqa: PLC0415
+        for name in names:
+            # A file that git knows and nobody has is a removed one.
+            if Path(source, name).exists() or Path(source, name).is_symlink():
+                copy_file(Path(source, name), made, name, Copying())
 
-        copy_tree(source, made, "/", Copying(filter=Filter(exclude=(".git",), gitignore=True)))
+    # A folder of this machine changes behind the engine's back: what was read once proves nothing later.
+    key = state.repository.key if state.repository else uuid4().hex
+    return await engine.tree(digest_of("worktree", key), make)
 
-    return ChangesetState(before, DirectoryState(await engine.tree(key, make)))
+
+def _is_folder(path: Path) -> bool:
+    """Tell a folder, which git names only for a repository inside the repository."""
+    return path.is_dir() and not path.is_symlink()
 
 
 @operation("GitRef.commit")
@@ -239,7 +255,7 @@ class Checkout:
 async def _checkout(engine: Engine, state: GitState, how: Checkout = Checkout()) -> DirectoryState:
     """Return the files of a commit, with the .git directory unless it is not wanted."""
     place = await _place(engine, state)
-    origin = state.repository.key if state.repository else state.url
+    origin = state.repository.key if state.repository else state.folder or state.url
     key = digest_of("checkout", origin, state.commit, how.discard_git_dir, how.depth, how.tags)
     if engine.store.has_tree(key):
         return DirectoryState(await engine.tree(key, lambda _: None))
@@ -248,7 +264,7 @@ async def _checkout(engine: Engine, state: GitState, how: Checkout = Checkout())
         with engine.store.scratch(engine.session) as scratch:
             work = scratch / "work"
             await git(engine, "init", "-q", str(work))
-            source = f"file://{place}" if state.repository else place
+            source = f"file://{place}" if state.repository or state.folder else place
             options = ["--depth", str(how.depth)] if how.depth > 0 else []
             options += ["--tags"] if how.tags else []
             local = ["-c", "uploadpack.allowAnySHA1InWant=true", "-c", "protocol.file.allow=always"]
@@ -257,21 +273,16 @@ async def _checkout(engine: Engine, state: GitState, how: Checkout = Checkout())
                 engine, "-C", str(work), "-c", "advice.detachedHead=false", "checkout", "-q", state.commit
             )
             if how.discard_git_dir:
-                await asyncio.to_thread(_remove_git, work)
+                await asyncio.to_thread(shutil.rmtree, work / ".git")
             return DirectoryState(await engine.tree(key, lambda made: copy_tree(work, made)))
-
-
-def _remove_git(work: Path) -> None:
-    import shutil  # noqa: PLC0415
-
-    shutil.rmtree(work / ".git")
 
 
 async def repository_at(engine: Engine, text: str, *, resolved: bool) -> GitState:
     """Read `URL#ref` or a local path as a repository, or as the commit that its ref names."""
     place, _, ref = text.partition("#")
     is_url = "://" in place or "@" in place
-    state = GitState(None, place if is_url else str(engine.workdir / place), ref)
+    local = "" if is_url else str(engine.workdir / place)
+    state = GitState(None, place if is_url else "", local, ref)
     if not resolved:
         return state
     return replace(state, ref=ref or "HEAD", commit=await _resolve(engine, state, ref or "HEAD"))
