@@ -18,6 +18,7 @@ from pipeline.errors import ConfigError, LockError
 from pipeline.images import (
     MODELS,
     app_layer,
+    base_labels,
     environment,
     environment_layers,
     image_labels,
@@ -144,7 +145,9 @@ class Assembly:
             *(layer(f"{MODELS}/{name}", _shipped(model)) for name, model in models.items()),
             app_layer(await self.workshop(), application),
         )
-        return runtime_image(bottom, parts, self.config, variant)
+        base_reference = await self.builder.base().image_ref()
+        labels = {**image_labels(self.config, variant), **base_labels(base_reference)}
+        return runtime_image(bottom, parts, self.config, variant, labels)
 
     @once
     async def _ground(self, variant: Variant, base: Base) -> tuple[dagger.Container, dagger.Directory]:

@@ -1,6 +1,6 @@
 """Stage 5 of 8: wheels, models and application in, a slim runtime image out, one layer each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,8 @@ MODELS: Final = "/models"
 CUDA: Final = ["lib/python*/site-packages/nvidia", "lib/python*/site-packages/nvidia_*.dist-info"]
 INSTALLER: Final = ("install_wheels.py", "prune.py", "prune_rules.py", "rootfs_rules.py")
 USER: Final = "1001:1001"
+INIT: Final = ("/usr/bin/tini", "--")
+"""Process 1: reaps what the service's own children leave behind, and hands signals on."""
 ENVIRONMENT: Final = {
     "PATH": f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "PYTHONPATH": APP,
@@ -112,7 +114,11 @@ def app_layer(builder: Builder, application: dagger.Directory) -> dagger.Directo
 
 
 def runtime_image(
-    base: dagger.Container, layers: Sequence[dagger.Directory], config: Config, variant: Variant
+    base: dagger.Container,
+    layers: Sequence[dagger.Directory],
+    config: Config,
+    variant: Variant,
+    labels: Mapping[str, str],
 ) -> dagger.Container:
     """Return the image: the layers on the base, and the configuration of a service that is not root.
 
@@ -121,6 +127,7 @@ def runtime_image(
         layers: CUDA libraries, wheels, models, application, each rooted at "/"; rarest change first.
         config: what the service declares.
         variant: which of its images.
+        labels: those of the image.
 
     """
     image = base
@@ -130,12 +137,12 @@ def runtime_image(
     variables = {**ENVIRONMENT, **VARIANTS[variant].env, **config.service.env, **declared.env}
     for name, value in variables.items():
         image = image.with_env_variable(name, value)
-    for name, value in image_labels(config, variant).items():
+    for name, value in labels.items():
         image = image.with_label(name, value)
     return (
         image.with_user(USER)
         .with_workdir(APP)
-        .without_entrypoint()
+        .with_entrypoint(list(INIT))
         .with_default_args(list(config.service.command))
         .with_exposed_port(config.service.port)
         .with_docker_healthcheck(
@@ -160,3 +167,10 @@ def image_labels(config: Config, variant: Variant) -> dict[str, str]:
     }
     labels = {f"org.opencontainers.image.{key}": value for key, value in values.items() if value}
     return {**labels, "io.wheelhouse.variant": variant.value}
+
+
+def base_labels(reference: str) -> dict[str, str]:
+    """Return the OCI annotations that name the base image `NAME@sha256:…` by its digest."""
+    name, _, digest = reference.partition("@")
+    prefix = "org.opencontainers.image.base"
+    return {f"{prefix}.name": name, **({f"{prefix}.digest": digest} if digest else {})}

@@ -20,6 +20,8 @@ PROGRAMS: Final = (
     "rootfs_files.py",
     "rootfs_rules.py",
 )
+INIT: Final = "tini"
+"""Debian package of the process that reaps what the service leaves behind: Python as PID 1 does not."""
 ASSEMBLE: Final = ("python3", "/programs/assemble_rootfs.py", "--out", "/out")
 
 
@@ -28,8 +30,8 @@ async def base_image(
 ) -> dagger.Container:
     """Return what an environment runs on: interpreter, standard library, OS libraries.
 
-    Two layers: what the interpreter needs, equal for all services of one Python; and what the
-    wheels and `os_packages` need beyond that, absent when it is nothing.
+    Two layers: what the interpreter needs and an init, equal for all services of one Python; and
+    what the wheels and `os_packages` need beyond that, absent when it is nothing.
 
     Raises:
         dagger.ExecError: a shared library is neither in the base nor in the builder; stderr names
@@ -37,11 +39,12 @@ async def base_image(
 
     """
     if base is Base.SLIM:
-        whole = builder.with_debian_packages(*declared.os_packages)
+        whole = builder.with_debian_packages(INIT, *declared.os_packages)
         libraries = await _libraries(builder, venv, declared, whole.rootfs())
         return whole.with_directory("/", _fixed(libraries)) if await libraries.entries() else whole
     keep = [word for rule in declared.keep for word in ("--keep", rule)]
-    bottom = await builder.tools(*PROGRAMS).with_exec([*ASSEMBLE, *keep]).directory("/out/rootfs").sync()
+    tools = builder.with_tools(builder.with_debian_packages(INIT), *PROGRAMS)
+    bottom = await tools.with_exec([*ASSEMBLE, "--package", INIT, *keep]).directory("/out/rootfs").sync()
     image = dag.container().with_directory("/", _fixed(bottom))
     libraries = await _libraries(builder, venv, declared, bottom)
     return image.with_directory("/", _fixed(libraries)) if await libraries.entries() else image

@@ -22,8 +22,8 @@ RULES: dict[str, tuple[tuple[str, ...], str]] = {
         "read by people and by Debian's own tools; licences stay",
     ),
     "os-programs": (
-        (r"(/usr)?/(s?bin|libexec)/(?!python3(\.\d+)?$)", r"/usr/local/s?bin/(?!python(3(\.\d+)?)?$)"),
-        "nothing but the interpreter is started in the image",
+        (r"(/usr)?/(s?bin|libexec)/(?!(python3(\.\d+)?|tini)$)", r"/usr/local/s?bin/(?!python(3(\.\d+)?)?$)"),
+        "nothing but the interpreter and its init is started in the image",
     ),
     "os-services": (
         (
