@@ -17,7 +17,7 @@ from pipeline.config import Config
 from pipeline.errors import ConfigError, LockError
 from pipeline.images import (
     MODELS,
-    app_layer,
+    app_layers,
     base_labels,
     environment,
     environment_layers,
@@ -143,7 +143,7 @@ class Assembly:
         parts = (
             *environment_layers(venv, variant),
             *(layer(f"{MODELS}/{name}", _shipped(model)) for name, model in models.items()),
-            app_layer(await self.workshop(), application),
+            *await app_layers(await self.workshop(), application),
         )
         base_reference = await self.builder.base().image_ref()
         labels = {**image_labels(self.config, variant), **base_labels(base_reference)}

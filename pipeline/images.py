@@ -101,16 +101,21 @@ def environment_layers(venv: dagger.Directory, variant: Variant) -> tuple[dagger
     return (layer(VENV, cuda), layer(VENV, rest))
 
 
-def app_layer(builder: Builder, application: dagger.Directory) -> dagger.Directory:
-    """Return the layer of the service's own packages: modes normalised, bytecode compiled."""
+async def app_layers(builder: Builder, application: dagger.Directory) -> tuple[dagger.Directory, ...]:
+    """Return the layers of the service's own packages: modes normalised, bytecode compiled.
+
+    Several for more than a handful of modules: an edited line brings one of them to the registry.
+    """
     place = ["python3", "/programs/place_app.py", "--source", "/in", "--out", "/out", "--at", APP]
-    placed = (
-        builder.tools("place_app.py", *INSTALLER)
+    placed = await (
+        builder.tools("place_app.py")
         .with_mounted_directory("/in", application)
         .with_exec(place)
         .directory("/out")
+        .sync()
     )
-    return layer(APP, placed)
+    shares = sorted(name.strip("/") for name in await placed.entries())
+    return tuple(layer(APP, placed.directory(share)) for share in shares)
 
 
 def runtime_image(

@@ -1,17 +1,29 @@
-"""Place the service's files for an image: readable by everyone, writable by root, compiled.
+"""Place the service's files for an image: readable by everyone, writable by root, compiled, in shares.
 
     place_app.py --source DIR --out DIR --at /srv/app
 
 Modes of the checkout (umask, execute bits of an editor) do not reach the image: 0755 for folders and
 for files that someone may execute, 0644 for the rest. Links are followed only inside the source.
+
+OUT gets folders 00, 01, …: shares of the tree, one layer each, so that an edited module brings its
+share alone to the registry. Each file has a fixed share for as long as no file comes or goes.
 """
 
 import argparse
+import os
+import py_compile
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
-from install_wheels import compile_bytecode
+MOST_SHARES = 10
+"""Most layers of an application.
+
+Source: the reference service, 22 modules, 86 KB compressed: at most 14 KB in one of ten, 20 of eight.
+"""
+FILES_PER_SHARE = 2
+"""Fewest files of a share: a service of two modules is one layer."""
 
 
 def main() -> int:
@@ -19,7 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--at", required=True, help="where OUT will be in the image")
+    parser.add_argument("--at", required=True, help="where the shares together will be in the image")
     options = parser.parse_args()
     source = options.source.resolve()
     leaving = [
@@ -31,12 +43,54 @@ def main() -> int:
             f"links that leave the source: {listed}; expected links inside it. Remove them.", file=sys.stderr
         )
         return 1
-    shutil.copytree(source, options.out, dirs_exist_ok=True)
-    for path in [options.out, *options.out.rglob("*")]:
-        executable = path.is_dir() or path.stat().st_mode & 0o111
-        path.chmod(0o755 if executable else 0o644)
-    compiled = compile_bytecode(options.out, sys.executable, shown_as=options.at, quiet="-q")
-    return 0 if compiled else 1
+    with tempfile.TemporaryDirectory() as temporary:
+        tree = Path(temporary, "tree")
+        shutil.copytree(source, tree)
+        compiled = [compile_alone(path, tree, options.at) for path in sorted(tree.rglob("*.py"))]
+        for number, files in enumerate(shares(tree)):
+            place(tree, files, options.out / f"{number:02}")
+    return 0 if all(compiled) else 1
+
+
+def compile_alone(path: Path, tree: Path, shown_as: str) -> bool:
+    """Compile one module in a process of its own; return whether it did.
+
+    The bytes that marshal writes depend on what the same process compiled before: only alone does
+    the bytecode of a module that nobody edited stay the same.
+    """
+    child = os.fork()
+    if child == 0:
+        shown = f"{shown_as}/{path.relative_to(tree)}"
+        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        compiled = py_compile.compile(str(path), dfile=shown, invalidation_mode=mode)
+        os._exit(0 if compiled else 1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def shares(tree: Path) -> list[list[Path]]:
+    """Deal the files of a tree in turn by their path; bytecode goes where its source goes."""
+    files = sorted(path for path in tree.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    number = min(MOST_SHARES, max(1, len(files) // FILES_PER_SHARE))
+    return [
+        [path for file in files[first::number] for path in with_bytecode(file)] for first in range(number)
+    ]
+
+
+def with_bytecode(file: Path) -> list[Path]:
+    """Return a file, and after it the bytecode that was made of it."""
+    return [file, *file.parent.glob(f"__pycache__/{file.stem}.*.pyc")] if file.suffix == ".py" else [file]
+
+
+def place(tree: Path, files: list[Path], out: Path) -> None:
+    """Copy files of a tree to the same places below OUT, with modes that do not depend on the checkout."""
+    out.mkdir(parents=True)
+    for file in files:
+        target = out / file.relative_to(tree)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+        target.chmod(0o755 if file.stat().st_mode & 0o111 else 0o644)
+    for folder in [out, *(path for path in out.rglob("*") if path.is_dir())]:
+        folder.chmod(0o755)
 
 
 if __name__ == "__main__":
