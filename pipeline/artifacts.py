@@ -37,7 +37,7 @@ async def image_artifacts(assembly: Assembly, variant: Variant, base: Base) -> d
 
 
 async def _wheels(assembly: Assembly, variant: Variant) -> list[str]:
-    return await (await assembly.wheels(variant)).entries()
+    return await (await assembly.wheels(variant)).glob("*.whl")
 
 
 async def _models(assembly: Assembly, variant: Variant) -> list[str]:

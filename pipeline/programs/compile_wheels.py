@@ -3,6 +3,8 @@
 A build that only works because an older one left its wheel behind would fail on the next machine.
 
 compile_wheels.py FILE DIR       build a wheel of every pin of FILE, hashes checked, into DIR
+
+DIR/built.txt lists them: the lock has the hashes of their sources, none of their own.
 """
 
 import subprocess
@@ -26,7 +28,10 @@ def main() -> int:
         "--no-deps",
         "--require-hashes",
     ]
-    return subprocess.run([*command, "--requirement", sources, "--wheel-dir", out], check=False).returncode
+    status = subprocess.run([*command, "--requirement", sources, "--wheel-dir", out], check=False).returncode
+    built = sorted(path.name for path in Path(out).glob("*.whl"))
+    Path(out, "built.txt").write_text("".join(f"{name}\n" for name in built))
+    return status
 
 
 if __name__ == "__main__":

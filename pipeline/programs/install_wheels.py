@@ -48,6 +48,7 @@ def main() -> int:
         site = next((options.venv / "lib").glob("python*/site-packages"))
         write_report(prune(site, frozenset(options.keep)), options.prune)
         prune_scripts(options.venv / "bin", set(options.script))
+    (options.venv / ".lock").unlink(missing_ok=True)  # uv's own, which everyone may write
     # Not fatal: wheels ship templates and files for other Python versions that do not compile.
     compile_bytecode(options.target or options.venv / "lib", str(python))
     return 0

@@ -63,7 +63,7 @@ RULES = (
     ),
     Rule(
         "tests",
-        ("*/tests/*", "*/conftest.py"),
+        ("*/tests/*", "*/conftest.py", "*/test_*.py"),
         "tests of the packages themselves",
         spares=("numpy/_core/tests/_natype.py",),  # imported by numpy.testing
     ),
