@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import stat
 import sys
@@ -17,12 +18,18 @@ from pipeline.engine.errors import StoreError
 from pipeline.engine.layerstack import LayerStack
 from pipeline.engine.runner import Completed, Runner, Sink, checked
 
-RUN_NOISE: Final = b"Error: while running runtime: exit status "
-"""What buildah itself adds to stderr when the process it ran exits with non-zero."""
-
+RUN_NOISE: Final = re.compile(
+    rb"(?:container exited on ([a-z0-9/ ]+)\n)?Error: while running runtime: exit status \d+\s*\Z"
+)
+"""What buildah itself adds to stderr when the process it ran exits with non-zero, or by a signal."""
+NOISE_LINES: Final = re.compile(
+    rb"(?:container exited on [a-z0-9/ ]+|Error: while running runtime: exit status \d+)(?:\n|\Z)"
+)
+SIGNALS: Final = {(signal.strsignal(number) or "").lower(): int(number) for number in signal.Signals}
 
 STOP_LIMIT_S: Final = 1.5
 """How long buildah may take to clean up after its container was ended."""
+STOP_PAUSE_S: Final = 0.05
 
 
 @dataclass(slots=True)
@@ -179,7 +186,8 @@ class Buildah:
             await _stop(running, spec)
             raise
         self._attach(working)
-        return Completed(completed.returncode, completed.stdout, without_noise(completed.stderr))
+        code = signalled(completed.stderr) or completed.returncode
+        return Completed(code, completed.stdout, without_noise(completed.stderr))
 
     async def tag(self, image: str, name: str) -> None:
         """Give an image a name that FROM lines use."""
@@ -237,11 +245,14 @@ class Buildah:
 
 
 async def _stop(running: "asyncio.Future[Completed]", spec: Path) -> None:
-    """End a container at once; buildah then ends by itself and unmounts."""
-    signal_container(spec, signal.SIGKILL)
-    await asyncio.wait({running}, timeout=STOP_LIMIT_S)
+    """End a container at once, also one that is only being made; buildah then ends and unmounts."""
+    end = asyncio.get_running_loop().time() + STOP_LIMIT_S
+    while not running.done() and asyncio.get_running_loop().time() < end:
+        signal_container(spec, signal.SIGKILL)
+        await asyncio.wait({running}, timeout=STOP_PAUSE_S)
     running.cancel()
     await asyncio.wait({running})
+    signal_container(spec, signal.SIGKILL)
 
 
 def signal_container(spec: Path, number: signal.Signals) -> None:
@@ -252,9 +263,20 @@ def signal_container(spec: Path, number: signal.Signals) -> None:
 
 
 def without_noise(stderr: bytes) -> bytes:
-    """Take off the line that buildah writes after the process's own."""
-    head, found, tail = stderr.rpartition(RUN_NOISE)
-    return head if found and tail.strip().isdigit() else stderr
+    """Take off the lines that buildah writes after the process's own."""
+    return RUN_NOISE.sub(b"", stderr)
+
+
+def shown_lines(data: bytes) -> bytes:
+    """Take buildah's own lines out of output that is shown while it is made."""
+    return NOISE_LINES.sub(b"", data)
+
+
+def signalled(stderr: bytes) -> int:
+    """Return the exit code of a process that a signal ended, 128 and its number; 0 for no such end."""
+    found = RUN_NOISE.search(stderr)
+    number = SIGNALS.get(found.group(1).decode()) if found and found.group(1) else None
+    return 128 + number if number else 0
 
 
 def no_buildah() -> StoreError:

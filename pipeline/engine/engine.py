@@ -310,6 +310,9 @@ class Engine:
         except OSError as caught:
             error = str(caught)
             raise readable(caught, self.store) from caught
+        except asyncio.CancelledError:
+            error = "cancelled"
+            raise
         except BaseException as caught:
             error = self.secrets.scrub(str(caught)) or type(caught).__name__
             raise

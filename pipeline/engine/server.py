@@ -49,7 +49,10 @@ def application(query: Query, token: str) -> Starlette:
             return Response(status_code=200)
         except (ValueError, KeyError, TypeError, RecursionError):
             return _json(refusal('expected a JSON object {"query": "…"} with a GraphQL document'))
-        return _json(await query(text))
+        try:
+            return _json(await query(text))
+        except asyncio.CancelledError:
+            return _json(refusal("the session ended before this was answered"))
 
     return Starlette(routes=[Route("/query", handle, methods=["POST"])])
 

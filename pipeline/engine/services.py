@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.engine import execs
-from pipeline.engine.buildah import signal_container, without_noise
+from pipeline.engine.buildah import shown_lines, signal_container, without_noise
 from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.graph import digest_of
 from pipeline.engine.network import Network
@@ -79,10 +79,16 @@ class Services:
         running = Running(address, None)
         ready: asyncio.Future[execs.Laid] = asyncio.get_running_loop().create_future()
         running.process = asyncio.create_task(self._run(engine, state, space, running, ready))
-        async with engine.step(state.key, f"service {alias or hostname(state)} {' '.join(command(state))}"):
-            waited: set[asyncio.Future[Any]] = {running.process, ready}
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-            await self._until_ready(engine, state, running, alias)
+        try:
+            async with engine.step(
+                state.key, f"service {alias or hostname(state)} {' '.join(command(state))}"
+            ):
+                waited: set[asyncio.Future[Any]] = {running.process, ready}
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+                await self._until_ready(engine, state, running, alias)
+        except BaseException:
+            await self._end(running, kill=True)  # nobody else knows of it yet
+            raise
         return running
 
     async def _run(
@@ -100,7 +106,8 @@ class Services:
 
         def sink(stream: str, data: bytes) -> None:
             running.output[stream] += data
-            engine.progress.output(state.key, stream, engine.secrets.scrub(data.decode(errors="replace")))  # type: ignore[arg-type]
+            text = engine.secrets.scrub(shown_lines(data).decode(errors="replace"))
+            engine.progress.output(state.key, stream, text)  # type: ignore[arg-type]
 
         with engine.store.scratch(engine.session) as scratch:
             async with (
@@ -206,15 +213,12 @@ class Services:
         for server in running.forwards:
             server.close()
         process = running.process
-        if process is None or running.laid is None or process.done():
+        if process is None or process.done():
             return
-        signal_container(running.laid.spec, signal.SIGKILL if kill else signal.SIGTERM)
-        await asyncio.wait({process}, timeout=STOP_LIMIT_S)
-        if not process.done():
-            signal_container(running.laid.spec, signal.SIGKILL)
+        if running.laid is not None and not kill:
+            signal_container(running.laid.spec, signal.SIGTERM)
             await asyncio.wait({process}, timeout=STOP_LIMIT_S)
-        if not process.done():
-            process.cancel()
+        process.cancel()  # kills what is left, also a container that is only being made
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await process
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from pipeline.engine import execs
-from pipeline.engine.buildah import without_noise
+from pipeline.engine.buildah import shown_lines, without_noise
 from pipeline.engine.copying import Copying, copy_file
 from pipeline.engine.engine import Engine, operation, refuse
 from pipeline.engine.errors import EngineError, ExecError
@@ -179,8 +179,8 @@ async def _process(engine: Engine, request: Request, laid: execs.Laid, key: str)
 
     def sink(stream: Any, data: bytes) -> None:
         combined.extend(data)
-        lines, _, shown[stream] = (shown[stream] + data).rpartition(b"\n")
-        if lines:
+        lines, newline, shown[stream] = shown_lines(shown[stream] + data).rpartition(b"\n")
+        if newline:
             text = engine.secrets.scrub(lines.decode(errors="replace"))
             engine.progress.output(key, stream, text + "\n")
 
