@@ -1,19 +1,86 @@
-"""Look into an image: what each layer holds, what it weighs, what is written twice."""
+"""Look into an image: what each layer holds, what it weighs, what is shipped for nothing."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 import dagger
+from dagger import dag
 
-from pipeline.builder import Builder, program_files
+from pipeline.builder import Builder, program_files, text_file
+from pipeline.config import Config
+from pipeline.images import APP, MODELS, VENV
+from pipeline.packages import with_programs
+from pipeline.variants import Base, Variant
+
+AUDIT: Final = ("python3", "-m", "audit.run", "--raw", "/in/raw.tar", "--zstd", "/in/zstd.tar")
+
+
+@dataclass(frozen=True, slots=True)
+class Archives:
+    """The two OCI archives of one image that measuring needs."""
+
+    raw: dagger.File
+    """Uncompressed layers: what they hold."""
+    packed: dagger.File
+    """zstd layers: the bytes that travel."""
+
+    @classmethod
+    def of(cls, image: dagger.Container) -> "Archives":
+        """Return the archives of an image."""
+        return cls(
+            raw=image.as_tarball(forced_compression=dagger.ImageLayerCompression.Uncompressed),
+            packed=image.as_tarball(forced_compression=dagger.ImageLayerCompression.Zstd),
+        )
+
+    def in_(self, container: dagger.Container, at: str) -> dagger.Container:
+        """Return a container in which they are at AT/raw.tar and AT/zstd.tar."""
+        return container.with_mounted_file(f"{at}/raw.tar", self.raw).with_mounted_file(
+            f"{at}/zstd.tar", self.packed
+        )
 
 
 async def layer_table(builder: Builder, image: dagger.Container) -> str:
     """Return a table, one line per layer: raw and zstd size in MB (10^6 bytes), its largest folders."""
-    raw = image.as_tarball(forced_compression=dagger.ImageLayerCompression.Uncompressed)
-    packed = image.as_tarball(forced_compression=dagger.ImageLayerCompression.Zstd)
+    container = builder.base().with_mounted_directory("/programs", program_files("layer_table.py"))
     return await (
-        builder.base()
-        .with_mounted_directory("/programs", program_files("layer_table.py"))
-        .with_mounted_file("/in/raw.tar", raw)
-        .with_mounted_file("/in/zstd.tar", packed)
+        Archives.of(image)
+        .in_(container, "/in")
         .with_exec(["python3", "/programs/layer_table.py", "/in/raw.tar", "/in/zstd.tar"])
         .stdout()
     )
+
+
+async def layer_audit(
+    builder: Builder, image: dagger.Container, makers: Mapping[str, str] | None = None
+) -> dagger.Directory:
+    """Return layers.json, layers.txt and layers.svg: contents and waste of each layer, and a map.
+
+    Wasted is what a later layer writes again or removes, and what lies at two paths; each such file is
+    named with the command that made it.
+
+    Args:
+        builder: whose base image runs the audit.
+        image: what is audited.
+        makers: folder -> what makes the layers that hold nothing else ("/": all others), said instead
+            of the history, which knows only that a directory was copied.
+
+    """
+    names = text_file("makers.json", json.dumps(dict(makers or {}), sort_keys=True))
+    programs = with_programs(builder.base(), "audit", "layer_table.py")
+    return await (
+        Archives.of(image)
+        .in_(programs.with_directory("/out", dag.directory()), "/in")
+        .with_mounted_file("/in/makers.json", names)
+        .with_exec([*AUDIT, "--makers", "/in/makers.json", "--out", "/out"])
+        .directory("/out")
+        .sync()
+    )
+
+
+def layer_makers(config: Config, variant: Variant, base: Base) -> dict[str, str]:
+    """Return what makes the layers of a runtime image, by the folder that they hold."""
+    models = {f"{MODELS}/{name}": f"models.export: {name}" for name in config.variant(variant).models}
+    bottom = {"/": "assemble_rootfs.py"} if base is Base.SMALL else {}
+    return {VENV: "install_wheels.py", APP: f"place_app.py: {config.project.name}", **models, **bottom}

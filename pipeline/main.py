@@ -13,7 +13,7 @@ from pipeline.builder import Builder
 from pipeline.checks import test_reports
 from pipeline.commits import commit_time, git_state
 from pipeline.dev import live_service, send_source
-from pipeline.layers import layer_table
+from pipeline.layers import layer_audit, layer_makers
 from pipeline.models import Hub, model_cache
 from pipeline.publish import Publication, Registry, publish_images
 from pipeline.refresh import fresh_locks
@@ -86,9 +86,13 @@ class Wheelhouse:
 
     @function
     async def layers(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> str:
-        """Show what each layer of an image holds and weighs."""
-        assembly = await self._assembly()
-        return await layer_table(assembly.builder, await assembly.image(variant, base))
+        """Show what each layer of an image holds and weighs, and what it ships for nothing."""
+        return await (await self._audited(variant, base)).file("layers.txt").contents()
+
+    @function
+    async def layer_map(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> dagger.Directory:
+        """Audit the layers of an image: a table, JSON and a picture (layers.svg)."""
+        return await self._audited(variant, base)
 
     @function
     async def test(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> dagger.Directory:
@@ -190,6 +194,11 @@ class Wheelhouse:
         """Check the signed statements about a published image."""
         published = Published(reference=reference, username=username, password=password)
         return await verified((await self._assembly()).builder, published, public_key, _now())
+
+    async def _audited(self, variant: Variant, base: Base) -> dagger.Directory:
+        assembly = await self._assembly()
+        makers = layer_makers(assembly.config, variant, base)
+        return await layer_audit(assembly.builder, await assembly.image(variant, base), makers)
 
     async def _assembly(self) -> Assembly:
         hub = Hub(endpoint=self.hf_endpoint, token=self.hf_token)

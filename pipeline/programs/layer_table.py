@@ -20,7 +20,12 @@ DEPTH = {"opt": 6, "usr": 4}
 
 def main() -> int:
     """Print the table."""
-    raw_path, zstd_path = sys.argv[1:]
+    sys.stdout.write(table(*sys.argv[1:]))
+    return 0
+
+
+def table(raw_path: str, zstd_path: str) -> str:
+    """Return one line per layer: sizes in MB (10^6 bytes) and its largest folders; then the sums."""
     compressed = [layer["size"] for layer in _manifest(zstd_path)["layers"]]
     seen: set[str] = set()
     waste = 0
@@ -30,15 +35,15 @@ def main() -> int:
             sizes, twice = _contents(archive, descriptor, seen)
             waste += twice
             rows.append((descriptor["size"], packed, sizes))
-    print(f"{'layer':>5} {'raw MB':>9} {'zstd MB':>9}  largest contents (MB)")
+    lines = [f"{'layer':>5} {'raw MB':>9} {'zstd MB':>9}  largest contents (MB)"]
     for number, (raw, packed, sizes) in enumerate(rows, 1):
         largest = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in sizes.most_common(LARGEST))
-        print(f"{number:>5} {raw / 1e6:>9.2f} {packed / 1e6:>9.2f}  {largest}")
+        lines.append(f"{number:>5} {raw / 1e6:>9.2f} {packed / 1e6:>9.2f}  {largest}")
     raw_total = sum(row[0] for row in rows)
-    print(
+    sums = (
         f"{'all':>5} {raw_total / 1e6:>9.2f} {sum(compressed) / 1e6:>9.2f}  written twice {waste / 1e6:.2f}"
     )
-    return 0
+    return "\n".join([*lines, sums]) + "\n"
 
 
 def _manifest(path: str) -> dict[str, Any]:
