@@ -1,5 +1,6 @@
 """Stage 6 of 8: an image in, its test reports out, or one error that lists every failure."""
 
+import json
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Final
@@ -12,10 +13,14 @@ from pipeline.builder import EPOCH, Builder, program_files
 from pipeline.config import Config
 from pipeline.errors import ChecksFailedError
 from pipeline.images import APP, INSTALLER, USER, VENV
+from pipeline.packages import with_programs
 from pipeline.variants import Variant
 
 TEST_PACKAGES: Final = "/opt/test"
 PROJECT: Final = "/srv/project"
+SUPERVISOR: Final = 9009
+"""Port of programs/supervise.py; only the test's own network sees it."""
+KEEP_REPORTS: Final = "Pass --gate=false -o out/ for the reports and logs of this run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,22 +41,54 @@ class Outcome:
     """What one run of checks left behind."""
 
     name: str
+    """`http` or `tests`."""
     reports: dagger.Directory
-    exit_code: int
-    output: str
+    exit_code: int = 0
+    seconds: float = 0
+    """What the run took when it was carried out, whether now or earlier."""
+    output: str = ""
+    skipped: str = ""
+    """Why it was not run; "" when it was."""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """Return the line of outcome.json."""
+        facts = {"name": self.name, "exit_code": self.exit_code, "seconds": self.seconds}
+        return {**facts, "skipped": self.skipped} if self.skipped else facts
 
 
-async def test_reports(builder: Builder, subject: Subject) -> dagger.Directory:
+async def test_outcomes(builder: Builder, subject: Subject) -> dagger.Directory:
     """Run the service's own tests in the image and speak to the started service over HTTP.
 
     Returns:
-        A directory with http.xml and http.log, and where the service has tests junit.xml,
-        coverage.xml and tests.log.
+        http.xml, http.log and service.log; where the service has tests also junit.xml, coverage.xml and
+        tests.log; outcome.json with exit code and seconds of each run. Failed tests are no error here.
+
+    """
+    outcomes = await _outcomes(builder, subject)
+    facts = {"variant": subject.variant.value, "runs": [outcome.facts for outcome in outcomes]}
+    reports = dag.directory().with_new_file("outcome.json", json.dumps(facts, indent=1) + "\n")
+    for outcome in outcomes:
+        reports = reports.with_directory("/", outcome.reports)
+    return reports
+
+
+async def test_reports(builder: Builder, subject: Subject) -> dagger.Directory:
+    """Do what `test_outcomes` does, and refuse when a test failed.
 
     Raises:
         ChecksFailedError: a check failed; carries the output of every failed run.
 
     """
+    failed = [one for one in await _outcomes(builder, subject) if one.exit_code]
+    if failed:
+        lines = [f"{one.name} (exit code {one.exit_code}):\n{one.output}" for one in failed]
+        raise ChecksFailedError.gathered("test", [*lines, KEEP_REPORTS])
+    return await test_outcomes(builder, subject)
+
+
+async def _outcomes(builder: Builder, subject: Subject) -> list[Outcome]:
+    """Return every run's outcome, by name."""
     outcomes: list[Outcome] = []
 
     async def run(check: Coroutine[None, None, Outcome]) -> None:
@@ -59,33 +96,23 @@ async def test_reports(builder: Builder, subject: Subject) -> dagger.Directory:
 
     async with anyio.create_task_group() as group:
         group.start_soon(run, _http(builder, subject))
-        if subject.config.service.tests and subject.wheels:
-            group.start_soon(run, _own_tests(builder, subject, subject.wheels))
-    outcomes.sort(key=lambda outcome: outcome.name)
-    failed = [f"{outcome.name} (exit code {outcome.exit_code}):\n{outcome.output}" for outcome in outcomes]
-    failed = [text for text, outcome in zip(failed, outcomes, strict=True) if outcome.exit_code]
-    if failed:
-        raise ChecksFailedError.gathered("test", failed)
-    reports = dag.directory()
-    for outcome in outcomes:
-        reports = reports.with_directory("/", outcome.reports)
-        reports = reports.with_new_file(f"{outcome.name}.log", outcome.output)
-    return reports
+        group.start_soon(run, _own_tests(builder, subject))
+    return sorted(outcomes, key=lambda outcome: outcome.name)
 
 
 async def _http(builder: Builder, subject: Subject) -> Outcome:
-    """Start the image as a service and check it from a second container."""
+    """Start the image's command under a supervisor as a service, and check it from a second container."""
     service = subject.config.service
-    base = f"http://app:{service.port}"
-    check = ["python3", "/programs/http_check.py", "--base", base, "--health", service.health]
-    check += ["--ready", service.ready or service.health, "--out", "/out/http.xml"]
+    base, supervisor = f"http://app:{service.port}", f"http://app:{SUPERVISOR}"
+    check = ["python3", "-m", "service_check", "--base", base, "--supervisor", supervisor, "--out", "/out"]
+    check += ["--health", service.health, "--ready", service.ready or service.health]
+    check += ["--seconds", str(service.test_timeout)]
     reference = f"{service.tests}/reference.json" if service.tests else ""
     if reference and await subject.source.glob(reference) and subject.config.variant(subject.variant).models:
         check += ["--reference", "/in/reference.json"]
     client = (
-        builder.base()
-        .with_service_binding("app", subject.image.as_service())
-        .with_mounted_directory("/programs", program_files("http_check.py"))
+        with_programs(builder.base(), "service_check")
+        .with_service_binding("app", supervised(subject))
         .with_directory("/out", dag.directory())
     )
     if "--reference" in check:
@@ -93,22 +120,55 @@ async def _http(builder: Builder, subject: Subject) -> Outcome:
     return await _outcome("http", client.with_exec(check, expect=dagger.ReturnType.ANY))
 
 
-async def _own_tests(builder: Builder, subject: Subject, wheels: dagger.Directory) -> Outcome:
+def supervised(subject: Subject) -> dagger.Service:
+    """Return the image's command as a service that can be stopped, started and read.
+
+    Its own port is not waited for: whether it opens is the first thing that the checks find out.
+    """
+    service = subject.config.service
+    command = ["python", "/programs/supervise.py", "--port", str(SUPERVISOR), "--", *service.command]
+    return (
+        subject.image.with_mounted_directory("/programs", program_files("supervise.py"))
+        .with_mounted_temp("/tmp")  # noqa: S108 - the path inside the container
+        .without_exposed_port(service.port)
+        .with_exposed_port(SUPERVISOR)
+        .with_default_args(command)
+        .as_service()
+    )
+
+
+async def _own_tests(builder: Builder, subject: Subject) -> Outcome:
     """Run the service's tests inside the image, the development dependencies mounted beside it."""
-    tests = str(subject.config.service.tests)
-    project = subject.source.filter(include=[tests, "pyproject.toml", "README.md"])
-    run = ["python", "-m", "pytest", tests, "-p", "no:cacheprovider", "--junitxml=/out/junit.xml"]
+    tests = subject.config.service.tests
+    if not tests:
+        return _not_run("the service declares no `tests`")
+    if subject.wheels is None:
+        return _not_run("the service has no requirements/test.txt")
+    limit = subject.config.service.test_timeout
+    run = ["python", "/programs/time_limit.py", "--seconds", str(limit), "--name", "tests", "--out", "/out"]
+    run += ["--", "python", "-m", "pytest", tests, "-p", "no:cacheprovider", "--junitxml=/out/junit.xml"]
     run += ["--cov", "--cov-report=xml:/out/coverage.xml", "--cov-report=term"]
     container = (
-        subject.image.with_mounted_directory(TEST_PACKAGES, installed_packages(builder, wheels))
-        .with_mounted_directory(PROJECT, project)
+        beside_tests(builder, subject, subject.wheels)
         .with_directory("/out", dag.directory(), owner=USER)
-        .with_mounted_temp("/tmp")  # noqa: S108 - the path inside the container
-        .with_env_variable("PYTHONPATH", f"{APP}:{TEST_PACKAGES}")
+        .with_mounted_directory("/programs", program_files("time_limit.py"))
         .with_env_variable("COVERAGE_FILE", "/out/.coverage")
-        .with_workdir(PROJECT)
     )
     return await _outcome("tests", container.with_exec(run, expect=dagger.ReturnType.ANY))
+
+
+def beside_tests(builder: Builder, subject: Subject, wheels: dagger.Directory) -> dagger.Container:
+    """Return the image in the service's folder, with the packages of these wheels and its tests mounted."""
+    project = subject.source.filter(
+        include=[str(subject.config.service.tests), "pyproject.toml", "README.md"]
+    )
+    return (
+        subject.image.with_mounted_directory(TEST_PACKAGES, installed_packages(builder, wheels))
+        .with_mounted_directory(PROJECT, project)
+        .with_mounted_temp("/tmp")  # noqa: S108 - the path inside the container
+        .with_env_variable("PYTHONPATH", f"{APP}:{TEST_PACKAGES}")
+        .with_workdir(PROJECT)
+    )
 
 
 def installed_packages(builder: Builder, wheels: dagger.Directory) -> dagger.Directory:
@@ -123,6 +183,28 @@ def installed_packages(builder: Builder, wheels: dagger.Directory) -> dagger.Dir
 
 
 async def _outcome(name: str, container: dagger.Container) -> Outcome:
-    output = f"{await container.stdout()}{await container.stderr()}"
-    reports = container.directory("/out").filter(include=["*.xml"]).with_timestamps(EPOCH)
-    return Outcome(name=name, reports=reports, exit_code=await container.exit_code(), output=output)
+    """Return what a run left; one that cannot be carried out at all is a failure with its reason."""
+    try:
+        output = f"{await container.stdout()}{await container.stderr()}"
+        end = json.loads(await container.file(f"/out/{name}.json").contents())
+    except dagger.QueryError as error:
+        return _broken(name, error)
+    reports = container.directory("/out").filter(include=["*.xml", "*.log"]).with_timestamps(EPOCH)
+    return Outcome(
+        name=name, reports=reports, exit_code=end["exit_code"], seconds=end["seconds"], output=output
+    )
+
+
+def _broken(name: str, error: dagger.QueryError) -> Outcome:
+    """Return the failure of a run that the engine could not carry out."""
+    said = f"{error.stdout}\n{error.stderr}" if isinstance(error, dagger.ExecError) else ""
+    output = f"{error}\n{said}".rstrip()
+    return Outcome(
+        name=name, reports=dag.directory().with_new_file(f"{name}.log", output), exit_code=1, output=output
+    )
+
+
+def _not_run(reason: str) -> Outcome:
+    return Outcome(
+        name="tests", reports=dag.directory().with_new_file("tests.log", f"{reason}\n"), skipped=reason
+    )

@@ -78,6 +78,8 @@ class ServiceConfig(Declared):
     """Folders or files of the source that enter the image, each under /srv/app by its last name."""
     tests: RelativePath | None = None
     """Folder of the service's own tests; run inside the image, never part of it."""
+    test_timeout: Annotated[int, Field(gt=0, le=7200)] = 600
+    """Seconds after which tests that hang are ended; their reports and logs are kept."""
     port: Annotated[int, Field(gt=0, lt=65536)] = 8000
     """TCP port that the service listens on."""
     health: UrlPath = "/health"

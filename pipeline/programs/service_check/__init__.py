@@ -1,0 +1,1 @@
+"""Checks of a started service over HTTP, from another container."""
