@@ -34,6 +34,8 @@ class Builder:
     """Further indexes that the service names, e.g. for builds of torch; every file is checked by hash."""
     index_auth: dagger.Secret | None = None
     """A netrc file with the index's credentials."""
+    fresh: str = ""
+    """A word that no build had before: then nothing made or downloaded earlier is used; "" to use it."""
     toolbox: dagger.Directory | None = None
     """The installed tools, once `ready` has made them."""
 
@@ -43,7 +45,12 @@ class Builder:
 
     def base(self) -> dagger.Container:
         """Return the base image as it is."""
-        return dag.container().from_(self.image)
+        image = dag.container().from_(self.image)
+        return image.with_env_variable("WHEELHOUSE_FRESH", self.fresh) if self.fresh else image
+
+    async def reference(self) -> str:
+        """Return the base image's reference with its digest, "" where the engine knows none."""
+        return await dag.container().from_(self.image).image_ref()
 
     def tools(self, *programs: str) -> dagger.Container:
         """Return the base with the pinned tools on PATH and these programs at /programs.
@@ -73,11 +80,9 @@ class Builder:
         """Return the base with Debian packages installed; their downloads are on a cache volume."""
         if not packages:
             return self.base()
-        archives = dag.cache_volume("wheelhouse-apt")
         install = ["python3", "/programs/debian_packages.py", *packages]
         return (
-            self.base()
-            .with_mounted_cache(APT_CACHE, archives, sharing=dagger.CacheSharingMode.LOCKED)
+            self.with_cache(self.base(), APT_CACHE, "wheelhouse-apt", dagger.CacheSharingMode.LOCKED)
             .with_mounted_directory("/programs", program_files("debian_packages.py"))
             .with_exec(install)
             .without_mount("/programs")
@@ -91,7 +96,22 @@ class Builder:
 
     def online(self, container: dagger.Container) -> dagger.Container:
         """Return a container that reaches the package index, with pip's cache on a cache volume."""
-        container = container.with_mounted_cache(PIP_CACHE, dag.cache_volume("wheelhouse-pip"))
+        return self.indexed(self.with_cache(container, PIP_CACHE, "wheelhouse-pip"))
+
+    def with_cache(
+        self,
+        container: dagger.Container,
+        at: str,
+        volume: str,
+        sharing: dagger.CacheSharingMode = dagger.CacheSharingMode.SHARED,
+    ) -> dagger.Container:
+        """Return a container with a cache volume, unless everything is to be downloaded anew."""
+        if self.fresh:
+            return container
+        return container.with_mounted_cache(at, dag.cache_volume(volume), sharing=sharing)
+
+    def indexed(self, container: dagger.Container) -> dagger.Container:
+        """Return a container that knows the package index and, as a secret, its credentials."""
         if self.index_url:
             container = container.with_env_variable("PIP_INDEX_URL", self.index_url)
         if self.extra_indexes:
