@@ -27,7 +27,7 @@ from pipeline.images import (
     runtime_image,
 )
 from pipeline.lock import REFRESH, Lock, check_fresh
-from pipeline.models import Hub, Kitchen, model_directories
+from pipeline.models import Hub, Kitchen, model_directories, shipped
 from pipeline.rootfs import base_image
 from pipeline.sbom import Subject as Listed
 from pipeline.variants import Base, Variant
@@ -112,22 +112,27 @@ class Assembly:
 
         Raises:
             LockError: the variant has models and the service no models.lock.
+            dagger.ExecError: models.lock is stale, or a model cannot be had or made.
 
         """
-        declared = self.config.variant(variant)
-        if not declared.models:
+        if not self.config.variant(variant).models:
             return {}
         text = await sources.text(self.source, "models.lock")
         if text is None:
             raise LockError.of(
                 "the source has no models.lock", expected="sha256 and size of each file", do=REFRESH
             )
-        lazy = model_directories(self.kitchen(text), self.config, declared)
+        kitchen = self.kitchen(text)
+        await kitchen.require_fresh(await sources.text(self.source, "pyproject.toml") or "")
+        lazy = model_directories(kitchen, self.config, variant)
         return {name: await model.sync() for name, model in lazy.items()}
 
     def kitchen(self, models_lock: str) -> Kitchen:
         """Return what models are made with, given the text of models.lock."""
-        return Kitchen(builder=self.builder, hub=self.hub, lock=models_lock, source=self.source)
+        licences = self.config.service.licences
+        return Kitchen(
+            builder=self.builder, hub=self.hub, lock=models_lock, source=self.source, licences=licences
+        )
 
     @once
     async def image(self, variant: Variant, base: Base) -> dagger.Container:
@@ -142,7 +147,7 @@ class Assembly:
         application = await sources.application(self.source, self.config)
         parts = (
             *environment_layers(venv, variant),
-            *(layer(f"{MODELS}/{name}", _shipped(model)) for name, model in models.items()),
+            *(layer(MODELS, shipped(name, model, self.config, variant)) for name, model in models.items()),
             *await app_layers(await self.workshop(), application),
         )
         base_reference = await self.builder.base().image_ref()
@@ -219,8 +224,3 @@ class Assembly:
             .with_exec(export)
             .stdout()
         )
-
-
-def _shipped(model: dagger.Directory) -> dagger.Directory:
-    """Return a model without its gate's numbers: their last digits differ between processors."""
-    return model.without_file("report.json")

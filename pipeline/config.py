@@ -44,6 +44,8 @@ class ModelConfig(Declared):
     """The files wanted; none: those that the loader of the source chooses."""
     export: Export = "onnx-int8"
     """Runtime format made in the builder; `hub` keeps the cache layout of the hub for torch users."""
+    licence: str | None = None
+    """SPDX identifier where the source's model card does not tell."""
 
 
 class VariantConfig(Declared):
@@ -92,6 +94,8 @@ class ServiceConfig(Declared):
     """The images that can be built."""
     models: dict[Name, ModelConfig] = Field(default_factory=dict)
     """Models by name."""
+    licences: tuple[Name, ...] = ()
+    """Licences of models allowed beyond the usual open ones, as SPDX identifiers."""
     scan: ScanConfig = ScanConfig()
     """What fails a scan."""
 
@@ -171,6 +175,11 @@ class Config(Declared):
                 do="Choose one of these with --variant, or declare the table.",
             )
         return declared[variant.value]
+
+    def exports(self, variant: Variant) -> dict[str, Export]:
+        """Return the runtime format of each model of a variant, by the model's name."""
+        declared = self.variant(variant)
+        return {name: declared.export or self.service.models[name].export for name in declared.models}
 
     def requirements(self, variant: Variant) -> tuple[str, ...]:
         """Return the requirement lines that the variant declares: dependencies and its extras."""

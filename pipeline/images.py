@@ -9,6 +9,7 @@ from dagger import dag
 
 from pipeline.builder import EPOCH, Builder, program_files
 from pipeline.config import Config, ServiceConfig
+from pipeline.models import HUB_LAYOUT
 from pipeline.variants import VARIANTS, Variant
 
 VENV: Final = "/opt/venv"
@@ -139,7 +140,8 @@ def runtime_image(
     for part in layers:
         image = image.with_directory("/", part)
     declared = config.variant(variant)
-    variables = {**ENVIRONMENT, **VARIANTS[variant].env, **config.service.env, **declared.env}
+    hub = {"HF_HUB_CACHE": MODELS} if HUB_LAYOUT in config.exports(variant).values() else {}
+    variables = {**ENVIRONMENT, **hub, **VARIANTS[variant].env, **config.service.env, **declared.env}
     for name, value in variables.items():
         image = image.with_env_variable(name, value)
     for name, value in labels.items():

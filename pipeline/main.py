@@ -1,5 +1,6 @@
 """The main object: what `dagger functions` lists, each method one call of a room."""
 
+import sys
 import time
 from datetime import UTC, datetime
 from typing import Annotated
@@ -14,7 +15,7 @@ from pipeline.checks import test_outcomes, test_reports
 from pipeline.commits import commit_time, git_state
 from pipeline.dev import live_service, send_source
 from pipeline.layers import layer_audit, layer_makers
-from pipeline.models import Hub, model_cache
+from pipeline.models import Hub, gate_table, model_cache
 from pipeline.publish import Publication, Registry, publish_images
 from pipeline.refresh import fresh_locks
 from pipeline.sbom import CYCLONEDX, SPDX, software_lists
@@ -42,6 +43,7 @@ class Wheelhouse:
     index_auth: Annotated[dagger.Secret | None, Doc("netrc file with credentials of the index")] = None
     hf_endpoint: Annotated[str, Doc("Base URL of a model hub; empty: the public one")] = ""
     hf_token: Annotated[dagger.Secret | None, Doc("Access token of the model hub")] = None
+    weights: Annotated[dagger.Directory | None, Doc("Files of models, for sites without a hub")] = None
 
     # mypy: the SDK's overloads of `function` leave out `cache`, which it accepts at run time.
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
@@ -58,8 +60,10 @@ class Wheelhouse:
 
     @function
     async def models(self, variant: Which = Variant.CPU) -> dagger.Directory:
-        """Make the models of a variant in the format they run in."""
-        return model_cache(await (await self._assembly()).models(variant))
+        """Make the models of a variant in the format they run in; print how close each is to float32."""
+        models = await (await self._assembly()).models(variant)
+        print(await gate_table(models), file=sys.stderr, end="")  # noqa: T201 - the result stays on stdout
+        return model_cache(models)
 
     @function
     async def build(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> dagger.Container:
@@ -207,7 +211,7 @@ class Wheelhouse:
         return await layer_audit(assembly.builder, await assembly.image(variant, base), makers)
 
     async def _assembly(self) -> Assembly:
-        hub = Hub(endpoint=self.hf_endpoint, token=self.hf_token)
+        hub = Hub(endpoint=self.hf_endpoint, token=self.hf_token, weights=self.weights)
         builder = Builder(image=self.python_image, index_url=self.index_url, index_auth=self.index_auth)
         return await Assembly.of(self.source, builder, hub)
 

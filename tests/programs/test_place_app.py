@@ -22,7 +22,7 @@ def source(tmp_path):
 
 def place(source: Path, out: Path) -> subprocess.CompletedProcess[str]:
     """Run the program."""
-    command = [sys.executable, PROGRAM, "--source", source, "--out", out, "--at", "/srv/app"]
+    command = [sys.executable, *map(str, (PROGRAM, "--source", source, "--out", out)), "--at", "/srv/app"]
     return subprocess.run(command, check=False, capture_output=True, text=True)
 
 

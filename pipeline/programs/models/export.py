@@ -105,7 +105,7 @@ def export_checkpoint(job: Job) -> dict[str, Any]:
     describe(likeness, precision.name, size_bytes)
     require(likeness, precision.name)
     _describe_to_runtime(job, setup, {"inputs": input_names(setup.encoder), "outputs": [output]})
-    return likeness.report()
+    return {"size_bytes": size_bytes, **likeness.report()}
 
 
 def export_ready(job: Job, ready: ReadyModel) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def export_ready(job: Job, ready: ReadyModel) -> dict[str, Any]:
         likeness = setup.judge(Session(ready.path), Session(model_bytes(reference)), ready.output)
         describe(likeness, job.precision, ready.path.stat().st_size)
         require(likeness, job.precision)
-        report = likeness.report()
+        report = {"size_bytes": ready.path.stat().st_size, **likeness.report()}
     else:
         print(f"gate: {NO_REFERENCE}")
     pooled = {} if ready.pooled else {"pooled": False}

@@ -44,5 +44,5 @@ def require_licence(model: str, licence: str, also: frozenset[str] = frozenset()
     hint = 'Declare it with licence = "<SPDX id>"' if licence == UNKNOWN else "Use another model"
     raise ModelError(
         f"model {model}: licence {licence!r} is not on the allow-list ({', '.join(sorted(ALLOWED))}). "
-        f"{hint}, or pass --allow-licence={licence} after reading it."
+        f'{hint}, or allow it after reading it: licences = ["{licence}"] in [tool.wheelhouse].'
     )

@@ -76,6 +76,8 @@ def _differences(declared: DeclaredModel, locked: LockedModel | None) -> list[st
         ("exports", locked.exports, declared.exports),
         ("exporter", locked.exporter, EXPORTER),
     ]
+    if declared.licence:
+        pairs.append(("licence", locked.licence, declared.licence.lower()))
     if declared.files:
         pairs.append(("files", tuple(file.path for file in locked.files), tuple(sorted(declared.files))))
     return [f"{declared.name}: {key} {old}, expected {new}" for key, old, new in pairs if old != new]

@@ -88,6 +88,17 @@ def test_model_without_licence_is_refused(
     assert lock(service) == 0
 
 
+def test_licence_declared_anew_makes_the_lock_stale(
+    service: Path, hub: HubServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever changes a declared licence locks again, so that the image tells the new one."""
+    lock(service)
+    declare(service, hub.source, 'licence = "Apache-2.0"')
+
+    assert lock(service, "--check") == 1
+    assert "licence mit, expected apache-2.0" in capsys.readouterr().err
+
+
 def test_pickle_is_refused_by_name_before_any_request(
     service: Path, hub: HubServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
