@@ -54,7 +54,7 @@ async def software_lists(builder: Builder, subject: Subject, epoch: int = EPOCH)
     """
     facts = {
         "labels": subject.labels,
-        "base": await builder.base().image_ref(),
+        "base": await builder.reference(),
         "requirements": subject.requirements,
     }
     return (
