@@ -150,7 +150,7 @@ class Assembly:
             *(layer(MODELS, shipped(name, model, self.config, variant)) for name, model in models.items()),
             *await app_layers(await self.workshop(), application),
         )
-        base_reference = await self.builder.base().image_ref()
+        base_reference = await self.builder.reference()
         labels = {**image_labels(self.config, variant), **base_labels(base_reference)}
         return runtime_image(bottom, parts, self.config, variant, labels)
 
