@@ -12,20 +12,31 @@ from pipeline.artifacts import image_artifacts
 from pipeline.assembly import Assembly
 from pipeline.builder import Builder
 from pipeline.checks import test_outcomes, test_reports
-from pipeline.commits import commit_time, git_state
 from pipeline.dev import live_service, send_source
+from pipeline.evidence import Wanted, image_question, published
 from pipeline.layers import layer_audit, layer_makers
 from pipeline.models import Hub, gate_table, model_cache
-from pipeline.publish import Publication, Registry, publish_images
+from pipeline.publish import Compression, promote_image
 from pipeline.refresh import fresh_locks
+from pipeline.registry import Registry
 from pipeline.sbom import CYCLONEDX, SPDX, software_lists
 from pipeline.scan import Advisories, Question, findings, require_passed
-from pipeline.signing import Published, published_list, verified
+from pipeline.scan_config import Scanner
+from pipeline.signing import published_list, verified
 from pipeline.tags import TagWishes
 from pipeline.variants import Base, Variant
 
 Which = Annotated[Variant, Doc("Which image")]
 On = Annotated[Base, Doc("What the image stands on")]
+Records = Annotated[dagger.Directory | None, Doc("OSV records: JSON files or zips")]
+RecordsFile = Annotated[dagger.File | None, Doc("The same as one zip or JSON file")]
+Scanners = Annotated[Scanner, Doc("Whose image is asked without --advisories; pinned in the configuration")]
+Offline = Annotated[bool, Doc("Ask no network: neither a scanner's image nor the Debian mirror")]
+User = Annotated[str, Doc("User at the registry")]
+Password = Annotated[dagger.Secret | None, Doc("env://NAME, file://PATH, cmd://PROGRAM")]
+Login = Annotated[dagger.Secret | None, Doc("file://~/.docker/config.json")]
+Near = Annotated[dagger.Service | None, Doc("A registry that only this machine reaches: tcp://HOST:PORT")]
+Plain = Annotated[bool, Doc("Plain HTTP beyond loopback")]
 
 
 @object_type
@@ -120,29 +131,48 @@ class Wheelhouse:
         branch: Annotated[bool, Doc("Tag with the branch's name, too")] = False,
         latest: Annotated[bool, Doc("Move `latest` here")] = False,
         allow_dirty: Annotated[bool, Doc("Publish uncommitted changes as sha-…-dirty")] = False,
-        username: Annotated[str, Doc("User at the registry")] = "",
-        password: Annotated[dagger.Secret | None, Doc("env://NAME, file://PATH, cmd://PROGRAM")] = None,
-        docker_config: Annotated[dagger.Secret | None, Doc("file://~/.docker/config.json")] = None,
-        registry: Annotated[
-            dagger.Service | None, Doc("One only this machine reaches: tcp://HOST:PORT")
-        ] = None,
-        insecure: Annotated[bool, Doc("Plain HTTP beyond loopback")] = False,
+        compression: Annotated[Compression, Doc("How layers are packed")] = Compression.GZIP,
+        signing_key: Annotated[dagger.Secret | None, Doc("PEM, ECDSA P-256: signs the provenance")] = None,
+        advisories: Records = None,
+        advisories_file: RecordsFile = None,
+        scanner: Scanners = Scanner.GRYPE,
+        offline: Offline = False,
+        username: User = "",
+        password: Password = None,
+        docker_config: Login = None,
+        registry: Near = None,
+        insecure: Plain = False,
     ) -> list[str]:
-        """Test, then push all images or none: `REPOSITORY@sha256:… TAG…`, one a line."""
-        target = Registry(
-            address=address,
-            username=username,
-            password=password,
-            docker_config=docker_config,
-            service=registry,
-            insecure=insecure,
+        """Test, check and scan, then push all images or none: `REPOSITORY@sha256:… TAG…`, one a line."""
+        known = Advisories(directory=advisories, file=advisories_file, scanner=scanner, offline=offline)
+        wanted = Wanted(
+            registry=_registry(address, username, password, docker_config, registry, insecure),
+            variants=variants,
+            wishes=TagWishes(extra=tuple(tags), branch=branch, latest=latest, allow_dirty=allow_dirty),
+            compression=compression,
+            advisories=known,
+            signing_key=signing_key,
         )
-        wishes = TagWishes(extra=tuple(tags), branch=branch, latest=latest, allow_dirty=allow_dirty)
-        assembly = await self._assembly()
-        state = await git_state(repository, with_branch=branch)
-        created = await commit_time(assembly.builder, repository, state.commit) if state.commit else 0
-        wanted = Publication(registry=target, state=state, created=created, variants=variants, wishes=wishes)
-        return await publish_images(assembly, wanted)
+        return await published(await self._assembly(), repository, wanted, _now())
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
+    async def promote(  # noqa: PLR0913, PLR0917 - arguments of the command line
+        self,
+        image: Annotated[str, Doc("REPOSITORY@sha256:… or REPOSITORY:TAG")],
+        address: Annotated[str, Doc("REGISTRY/REPOSITORY that it is copied to")],
+        tags: Annotated[list[str], Doc("Tags there; versions and sha-… never move")] = [],  # noqa: B006
+        username: User = "",
+        password: Password = None,
+        source_username: Annotated[str, Doc("User where it comes from, if another")] = "",
+        source_password: Annotated[dagger.Secret | None, Doc("Password where it comes from")] = None,
+        docker_config: Login = None,
+        registry: Near = None,
+        insecure: Plain = False,
+    ) -> str:
+        """Copy an image with all that refers to it, by digest; nothing is rebuilt."""
+        origin = _registry(image, source_username, source_password, None, None, insecure)
+        target = _registry(address, username, password, docker_config, registry, insecure)
+        return await promote_image((await self._assembly()).builder, origin, target, tuple(tags))
 
     @function
     async def sbom(
@@ -161,17 +191,17 @@ class Wheelhouse:
         self,
         variant: Which = Variant.CPU,
         base: On = Base.SMALL,
-        advisories: Annotated[dagger.Directory | None, Doc("OSV records: JSON files or zips")] = None,
-        advisories_file: Annotated[dagger.File | None, Doc("The same as one zip or JSON file")] = None,
-        offline: Annotated[bool, Doc("Ask no network: neither grype nor the Debian mirror")] = False,
+        sbom: Annotated[dagger.File | None, Doc("A list to judge; must be of this very image")] = None,
+        advisories: Records = None,
+        advisories_file: RecordsFile = None,
+        scanner: Scanners = Scanner.GRYPE,
+        offline: Offline = False,
         gate: Annotated[bool, Doc("Fail when the findings do; false: only report")] = True,
     ) -> dagger.Directory:
         """Scan what an image holds: findings, SARIF, OpenVEX, a table."""
         assembly = await self._assembly()
-        listed = await assembly.listed(variant, base)
-        bill = (await software_lists(assembly.builder, listed)).file(CYCLONEDX)
-        question = Question(bill=bill, lock=listed.lock, location=f"requirements/{variant.value}.txt")
-        known = Advisories(directory=advisories, file=advisories_file, offline=offline)
+        known = Advisories(directory=advisories, file=advisories_file, scanner=scanner, offline=offline)
+        question = await image_question(assembly, variant, base, sbom)
         found = findings(assembly.builder, question, known, assembly.config.service.scan, _now())
         return await require_passed(found) if gate else found
 
@@ -179,31 +209,38 @@ class Wheelhouse:
     async def rescan(  # noqa: PLR0913, PLR0917 - arguments of the command line
         self,
         reference: Annotated[str, Doc("REPOSITORY@sha256:… of a published image")],
-        advisories: Annotated[dagger.Directory | None, Doc("OSV records: JSON files or zips")] = None,
-        advisories_file: Annotated[dagger.File | None, Doc("The same as one zip or JSON file")] = None,
-        username: Annotated[str, Doc("User of the registry")] = "",
-        password: Annotated[dagger.Secret | None, Doc("Password of the registry")] = None,
-        offline: Annotated[bool, Doc("Ask neither grype nor the Debian mirror")] = False,
+        advisories: Records = None,
+        advisories_file: RecordsFile = None,
+        scanner: Scanners = Scanner.GRYPE,
+        offline: Offline = False,
+        username: User = "",
+        password: Password = None,
+        docker_config: Login = None,
+        registry: Near = None,
+        insecure: Plain = False,
     ) -> dagger.Directory:
         """Scan a published image again, by the list attached to it."""
-        assembly, now = await self._assembly(), _now()
-        published = Published(reference=reference, username=username, password=password)
-        bill = await published_list(assembly.builder, published, now)
-        known = Advisories(directory=advisories, file=advisories_file, offline=offline)
+        assembly = await self._assembly()
+        image = _registry(reference, username, password, docker_config, registry, insecure)
+        bill = await published_list(assembly.builder, image)
+        known = Advisories(directory=advisories, file=advisories_file, scanner=scanner, offline=offline)
         config = assembly.config.service.scan
-        return await require_passed(findings(assembly.builder, Question(bill=bill), known, config, now))
+        return await require_passed(findings(assembly.builder, Question(bill=bill), known, config, _now()))
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
-    async def verify_signature(
+    async def verify_signature(  # noqa: PLR0913, PLR0917 - arguments of the command line
         self,
         reference: Annotated[str, Doc("REPOSITORY@sha256:… of a published image")],
         public_key: Annotated[dagger.File, Doc("PEM of the ECDSA P-256 public key")],
-        username: Annotated[str, Doc("User of the registry")] = "",
-        password: Annotated[dagger.Secret | None, Doc("Password of the registry")] = None,
+        username: User = "",
+        password: Password = None,
+        docker_config: Login = None,
+        registry: Near = None,
+        insecure: Plain = False,
     ) -> str:
         """Check the signed statements about a published image."""
-        published = Published(reference=reference, username=username, password=password)
-        return await verified((await self._assembly()).builder, published, public_key, _now())
+        image = _registry(reference, username, password, docker_config, registry, insecure)
+        return await verified((await self._assembly()).builder, image, public_key)
 
     async def _audited(self, variant: Variant, base: Base) -> dagger.Directory:
         assembly = await self._assembly()
@@ -218,3 +255,21 @@ class Wheelhouse:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat()
+
+
+def _registry(  # noqa: PLR0913, PLR0917 - arguments of the command line, gathered
+    address: str,
+    username: str,
+    password: dagger.Secret | None,
+    docker_config: dagger.Secret | None,
+    service: dagger.Service | None,
+    insecure: bool,
+) -> Registry:
+    return Registry(
+        address=address,
+        username=username,
+        password=password,
+        docker_config=docker_config,
+        service=service,
+        insecure=insecure,
+    )

@@ -32,7 +32,7 @@ class BuildFacts:
     lock: str
     """Hash-pinned requirements."""
     commit: str
-    """Git commit, 40 hex digits."""
+    """Git commit, 40 hex digits; "" where there is none."""
     dirty: bool
     """Whether the tree differed from the commit."""
     source: str = ""
@@ -86,7 +86,8 @@ def _safe(arguments: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def _materials(facts: BuildFacts) -> Iterator[dict[str, Any]]:
     """Yield the source, the lock, and every component whose bytes are known."""
     place = without_credentials(facts.source)
-    yield {"uri": f"git+{place}" if place else "git+.", "digest": {"gitCommit": facts.commit}}
+    if facts.commit:
+        yield {"uri": f"git+{place}" if place else "git+.", "digest": {"gitCommit": facts.commit}}
     yield {"name": "lock", "digest": {"sha256": sha256(facts.lock.encode()).hexdigest()}}
     for component in json.loads(facts.sbom)["components"]:
         yield from _material(component)

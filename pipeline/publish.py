@@ -2,7 +2,6 @@
 
 import enum
 import json
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,16 +12,16 @@ from dagger import dag
 
 from pipeline.assembly import Assembly
 from pipeline.builder import Builder, program_file, program_files, text_file
-from pipeline.checks import Subject, test_reports
-from pipeline.errors import PipelineError
+from pipeline.checks import Subject
+from pipeline.errors import ChecksFailedError, PipelineError
+from pipeline.registry import Registry, client, options
 from pipeline.tags import GitState, ImageTags, TagWishes, image_tags, repository_address
 from pipeline.variants import VARIANTS, Base, Variant
 
 PACKAGES: Final = "/opt/packages"
-PASSWORD: Final = "/run/secrets/registry-password"  # noqa: S105 - where it is mounted
-LOGIN: Final = "/run/secrets/docker"
 LAYERS: Final = "/var/cache/wheelhouse-layers"
 CONFIG: Final = "org.opencontainers.image"
+SOURCE_PASSWORD: Final = "/run/secrets/source-password"  # noqa: S105 - where it is mounted
 
 
 @dagger.enum_type
@@ -42,22 +41,6 @@ Documents = Callable[[Variant, "Prepared"], Awaitable[dagger.Directory | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Registry:
-    """Where images go, and as whom."""
-
-    address: str
-    """REGISTRY/REPOSITORY."""
-    username: str = ""
-    password: dagger.Secret | None = None
-    docker_config: dagger.Secret | None = None
-    """A docker config.json; used where no password is given."""
-    service: dagger.Service | None = None
-    """A registry that only the caller's machine reaches; answers under the address's host name."""
-    insecure: bool = False
-    """Plain HTTP beyond loopback addresses."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
     """What is published: images of one commit, complete or not at all."""
 
@@ -68,8 +51,8 @@ class Publication:
     variants: Sequence[Variant]
     wishes: TagWishes = field(default_factory=TagWishes)
     compression: Compression = Compression.GZIP
-    gates: tuple[Gate, ...] = ()
-    """Beyond the tests, which always run."""
+    gates: tuple[Gate, ...]
+    """What every image must pass: tests, checks, scan."""
     documents: Documents | None = None
 
     def tags(self, variant: Variant) -> ImageTags:
@@ -96,7 +79,7 @@ async def publish_images(assembly: Assembly, wanted: Publication) -> list[str]:
 
     Raises:
         PipelineError: wrong tags or address, or no variant; found before anything is built.
-        ChecksFailedError: an image failed its tests; nothing is pushed then.
+        ChecksFailedError: a gate refuses an image; every reason is listed and nothing is pushed.
         dagger.ExecError: the registry refuses; stderr says what, and moving tags are where they were.
 
     """
@@ -111,15 +94,20 @@ async def publish_report(assembly: Assembly, wanted: Publication) -> dict[str, A
     repository_address(wanted.registry.address)
     tags = {variant: wanted.tags(variant) for variant in wanted.variants}
     prepared: dict[Variant, Prepared] = {}
+    refusals: list[str] = []
 
     async def prepare(variant: Variant) -> None:
         subject = await assembly.subject(variant, Base.SMALL)
-        await _pass_gates(assembly.builder, subject, wanted.gates)
-        prepared[variant] = await normalised(assembly.builder, subject.image, wanted)
+        found = await _refusals(subject, wanted.gates)
+        refusals.extend(f"{variant.value}: {refusal}" for refusal in found)
+        if not found:
+            prepared[variant] = await normalised(assembly.builder, subject.image, wanted)
 
     async with anyio.create_task_group() as group:
         for variant in tags:
             group.start_soon(prepare, variant)
+    if refusals:
+        raise ChecksFailedError.gathered("nothing is published", sorted(refusals))
     pushing = client(assembly.builder, wanted.registry)
     entries = []
     for variant, names in tags.items():
@@ -132,12 +120,12 @@ async def publish_report(assembly: Assembly, wanted: Publication) -> dict[str, A
     return report
 
 
-async def promote_image(builder: Builder, source: str, target: Registry, wishes: tuple[str, ...]) -> str:
+async def promote_image(builder: Builder, source: Registry, target: Registry, wishes: tuple[str, ...]) -> str:
     """Copy an image and what refers to it by digest; nothing is rebuilt.
 
     Args:
         builder: whose base image runs the client.
-        source: REPOSITORY@sha256:… or REPOSITORY:TAG, readable with the target's login or without.
+        source: REPOSITORY@sha256:… or REPOSITORY:TAG.
         target: where it goes.
         wishes: its tags there; those that read like a version or `sha-…` never change what they name.
 
@@ -146,10 +134,15 @@ async def promote_image(builder: Builder, source: str, target: Registry, wishes:
 
     """
     tags = image_tags(GitState(commit=None), TagWishes(extra=wishes)) if wishes else ImageTags((), ())
-    command = ["python3", "-m", "oci", "copy", source, repository_address(target.address)]
+    command = ["python3", "-m", "oci", "copy", source.address, repository_address(target.address)]
     command += [word for tag in tags.immutable for word in ("--immutable", tag)]
     command += [word for tag in tags.moving for word in ("--moving", tag)]
-    copied = client(builder, target).with_exec([*command, *options(target)])
+    container = client(builder, target)
+    options(source)
+    if source.password:
+        container = container.with_mounted_secret(SOURCE_PASSWORD, source.password)
+        command += ["--source-username", source.username, "--source-password-file", SOURCE_PASSWORD]
+    copied = container.with_exec([*command, *options(target)])
     report = json.loads(await copied.stdout())
     return " ".join([report["reference"], *report["tags"]])
 
@@ -181,41 +174,20 @@ async def normalised(builder: Builder, image: dagger.Container, wanted: Publicat
     return Prepared(layout=made.directory("layout"), digest=await made.file("digest").contents())
 
 
-def client(builder: Builder, registry: Registry) -> dagger.Container:
-    """Return the base with the registry client and the login; what it does is never cached."""
-    container = _with_program(builder, Compression.GZIP).with_env_variable("WHEELHOUSE_RUN", uuid.uuid4().hex)
-    if registry.password:
-        container = container.with_mounted_secret(PASSWORD, registry.password)
-    elif registry.docker_config:
-        container = container.with_mounted_secret(f"{LOGIN}/config.json", registry.docker_config)
-        container = container.with_env_variable("DOCKER_CONFIG", LOGIN)
-    if registry.service:
-        host = registry.address.partition("/")[0].partition(":")[0]
-        container = container.with_service_binding(host, registry.service)
-    return container
+async def _refusals(subject: Subject, gates: Sequence[Gate]) -> list[str]:
+    """Let every gate speak at once; return what those that refuse say."""
+    refusals: list[str] = []
 
+    async def ask(gate: Gate) -> None:
+        try:
+            await gate(subject)
+        except ChecksFailedError as refusal:
+            refusals.append(str(refusal))
 
-def options(registry: Registry) -> list[str]:
-    """Return the words that tell the client how to speak to a registry.
-
-    Raises:
-        PipelineError: a password without a username, or the reverse.
-
-    """
-    if bool(registry.username) != (registry.password is not None):
-        raise PipelineError.of(
-            "a username without a password" if registry.username else "a password without a username",
-            expected="both or neither",
-            do="Pass --username=me --password=env://REGISTRY_PASSWORD.",
-        )
-    words = ["--username", registry.username, "--password-file", PASSWORD] if registry.username else []
-    return [*words, *(["--insecure"] if registry.insecure else [])]
-
-
-async def _pass_gates(builder: Builder, subject: Subject, gates: tuple[Gate, ...]) -> None:
-    await test_reports(builder, subject)
-    for gate in gates:
-        await gate(subject)
+    async with anyio.create_task_group() as group:
+        for gate in gates:
+            group.start_soon(ask, gate)
+    return refusals
 
 
 async def _mounted(

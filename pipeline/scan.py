@@ -9,10 +9,15 @@ from dagger import dag
 from pipeline.builder import Builder, text_file
 from pipeline.errors import ChecksFailedError
 from pipeline.packages import with_packages, with_programs
-from pipeline.scan_config import ScanConfig
+from pipeline.scan_config import ScanConfig, Scanner
 
 RUN: Final = ("python3", "-m", "scan.run", "--bill", "/in/bill.json", "--policy", "/in/policy.json")
-GRYPE: Final = ("sbom:/in/bill.json", "--output", "json", "--file", "/out/grype.json")
+REPORT: Final = "/out/report.json"
+COMMANDS: Final = {
+    Scanner.GRYPE: ("sbom:/in/bill.cdx.json", "--output", "json", "--file", REPORT),
+    Scanner.OSV: ("scan", "source", "--lockfile=/in/bill.cdx.json", "--format=json", f"--output={REPORT}"),
+}
+"""Arguments of the images' own programs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +28,8 @@ class Advisories:
     """OSV records: JSON files, or zips of them."""
     file: dagger.File | None = None
     """The same as one zip or JSON file."""
+    scanner: Scanner = Scanner.GRYPE
+    """Whose image is asked where no records are given."""
     offline: bool = False
     """Whether no network may be used: then Debian packages are not looked at."""
 
@@ -71,11 +78,12 @@ def findings(
     command = [*RUN, "--lock", "/in/lock.txt", "--now", now, "--out", "/out"]
     command += ["--rootfs-sha256", question.rootfs_sha256, "--location", question.location]
     if records := advisories.records:
-        container = container.with_mounted_directory("/in/advisories", records)
-        command += ["--advisories", "/in/advisories"]
-    elif config.grype_image and not advisories.offline:
-        container = container.with_mounted_file("/in/grype.json", _grype(container, config, now))
-        command += ["--grype", "/in/grype.json"]
+        container = container.with_mounted_directory("/in/index", _index(builder, records))
+        command += ["--advisories", "/in/index"]
+    elif image := config.image(advisories.scanner) if not advisories.offline else "":
+        scanner, report = advisories.scanner, f"/in/{advisories.scanner.value}.json"
+        container = container.with_mounted_file(report, _report(container, scanner, image, now))
+        command += [f"--{scanner.value}", report]
     if not advisories.offline:
         container = container.with_mounted_file("/in/debian.json", _changelogs(builder, question.bill, now))
         command += ["--debian", "/in/debian.json"]
@@ -105,16 +113,27 @@ def _changelogs(builder: Builder, bill: dagger.File, now: str) -> dagger.File:
     )
 
 
-def _grype(scanner: dagger.Container, config: ScanConfig, now: str) -> dagger.File:
-    """Return grype's report on the list with the control component added; grype gets nothing else."""
-    add = ["python3", "-m", "scan.grype", "/in/bill.json", "/with-control.json"]
-    controlled = scanner.with_exec(add).file("/with-control.json")
+def _index(builder: Builder, records: dagger.Directory) -> dagger.Directory:
+    """Return the records sorted by package: made once for the same data, whatever is scanned when."""
+    return (
+        with_packages(builder, "scan/requirements.txt", "scan")
+        .with_mounted_directory("/in/advisories", records)
+        .with_exec(["python3", "-m", "scan.index", "--advisories", "/in/advisories", "--out", "/out"])
+        .directory("/out")
+    )
+
+
+def _report(container: dagger.Container, scanner: Scanner, image: str, now: str) -> dagger.File:
+    """Return a scanner's report on the list with the control component added; it gets nothing else."""
+    add = ["python3", "-m", "scan.control", "/in/bill.json", "/with-control.cdx.json"]
+    controlled = container.with_exec(add).file("/with-control.cdx.json")
     return (
         dag.container()
-        .from_(config.grype_image)
-        .with_mounted_file("/in/bill.json", controlled)
+        .from_(image)
+        .with_mounted_file("/in/bill.cdx.json", controlled)
         .with_directory("/out", dag.directory())
         .with_env_variable("WHEELHOUSE_NOW", now)
-        .with_exec(list(GRYPE), use_entrypoint=True)
-        .file("/out/grype.json")
+        # Findings give an exit status of their own; a report that is none is judged by its reader.
+        .with_exec(list(COMMANDS[scanner]), use_entrypoint=True, expect=dagger.ReturnType.ANY)
+        .file("/out/report.json")
     )

@@ -1,12 +1,25 @@
 """`[tool.wheelhouse.scan]`: how grave, how old, and what is accepted until when."""
 
+import enum
 from datetime import date
 from typing import Annotated, Literal
 
+import dagger
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 AdvisoryId = Annotated[str, StringConstraints(pattern=r"^[A-Z]+-[A-Za-z0-9-]+$")]
 PinnedImage = Annotated[str, StringConstraints(pattern=r"^$|@sha256:[0-9a-f]{64}$")]
+Reason = Annotated[str, StringConstraints(min_length=10, strip_whitespace=True)]
+
+
+@dagger.enum_type
+class Scanner(enum.Enum):
+    """Whose scanner is asked where no advisory data is given; its image is pinned in the configuration."""
+
+    GRYPE = "grype"
+    """grype, with its own database."""
+    OSV = "osv"
+    """osv-scanner, which asks osv.dev."""
 
 
 class Ignored(BaseModel):
@@ -16,7 +29,7 @@ class Ignored(BaseModel):
 
     id: AdvisoryId
     """Its CVE, PYSEC or GHSA id."""
-    reason: Annotated[str, StringConstraints(min_length=10, strip_whitespace=True)]
+    reason: Reason
     """Why it does no harm here, or why it must wait."""
     until: date
     """Last day on which it is accepted; after that it fails the scan."""
@@ -33,12 +46,18 @@ class ScanConfig(BaseModel):
     """Oldest advisory data that is evidence of anything."""
     ignores: tuple[Ignored, ...] = ()
     """Findings accepted for a time; an unused one warns."""
-    allow_skipped: tuple[Literal["python", "debian"], ...] = ()
-    """Parts that may stay unscanned, e.g. debian where no package mirror is in reach."""
-    grype_image: PinnedImage = ""
+    allow_skipped: dict[Literal["python", "debian"], Reason] = Field(default_factory=dict)
+    """Parts that may stay unscanned, each with the reason, e.g. no package mirror is in reach."""
+    grype: PinnedImage = ""
     """Image of grype with its digest, used where no advisory data is given; "" for none."""
+    osv: PinnedImage = ""
+    """Image of osv-scanner with its digest, used by --scanner=osv; "" for none."""
+
+    def image(self, scanner: Scanner) -> str:
+        """Return the image of a scanner with its digest; "" for none."""
+        return self.grype if scanner is Scanner.GRYPE else self.osv
 
     @property
     def policy(self) -> str:
         """Return what the gate inside the container reads, as JSON."""
-        return self.model_dump_json(exclude={"grype_image"})
+        return self.model_dump_json(exclude={"grype", "osv"})

@@ -1,35 +1,47 @@
 """Stage 8 of 8: statements about a digest in, signed bundles and their way into a registry out."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import dagger
 from dagger import dag
 
 from pipeline.builder import Builder
 from pipeline.errors import PipelineError
-from pipeline.packages import with_packages, with_programs
+from pipeline.packages import with_packages
+from pipeline.registry import Registry, client, options
 from pipeline.sbom import CYCLONEDX, SPDX
 
 BUNDLE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 KEY: Final = "/run/secrets/signing-key"
-PASSWORD: Final = "/run/secrets/registry-password"  # noqa: S105 - where it is mounted
 LISTS: Final = {CYCLONEDX: "application/vnd.cyclonedx+json", SPDX: "application/spdx+json"}
 """File -> its media type, also the artifact type that it is found by in a registry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """An image in a registry, and how the registry is entered."""
+class Document:
+    """One text about an image, as it is attached."""
 
-    reference: str
-    """REPOSITORY:TAG or REPOSITORY@sha256:…"""
-    username: str = ""
-    password: dagger.Secret | None = None
-    insecure: bool = False
-    """Whether plain HTTP may be spoken beyond this machine."""
+    name: str
+    text: str
+    media_type: str
+    """Also the artifact type that it is found by in a registry."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    once: bool = False
+    """Whether an image keeps the first of its kind: the text holds a time."""
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """Return what referrers.json says of it (programs/oci/plans.py)."""
+        return {
+            "file": self.name,
+            "artifact_type": self.media_type,
+            "media_type": self.media_type,
+            "annotations": {**self.annotations, "org.opencontainers.image.title": self.name},
+            "once": self.once,
+        }
 
 
 def signed(builder: Builder, statements: Mapping[str, str], key: dagger.Secret, now: str) -> dagger.Directory:
@@ -62,32 +74,26 @@ def signed(builder: Builder, statements: Mapping[str, str], key: dagger.Secret, 
     )
 
 
-async def referrers(lists: dagger.Directory, bundles: dagger.Directory | None = None) -> dagger.Directory:
-    """Return the folder that says what is attached to an image: lists, bundles, referrers.json."""
-    entries = [
-        {
-            "file": name,
-            "artifact_type": media_type,
-            "media_type": media_type,
-            "annotations": {"org.opencontainers.image.title": name},
-        }
-        for name, media_type in LISTS.items()
-    ]
-    tree = dag.directory().with_directory("/", lists, include=list(LISTS))
+async def referrers(documents: Sequence[Document], bundles: dagger.Directory | None) -> dagger.Directory:
+    """Return the folder that says what is attached to an image: documents, bundles, referrers.json."""
+    entries = [document.entry for document in documents]
+    tree = dag.directory()
+    for document in documents:
+        tree = tree.with_new_file(document.name, document.text)
     if bundles:
         entries += json.loads(await bundles.file("referrers.json").contents())
         tree = tree.with_directory("/", bundles)
     return tree.with_new_file("referrers.json", json.dumps(entries, indent=1))
 
 
-async def verified(builder: Builder, published: Published, public_key: dagger.File, now: str) -> str:
+async def verified(builder: Builder, published: Registry, public_key: dagger.File) -> str:
     """Return one line per signed statement about a published image that the key holds for.
 
     Raises:
         dagger.ExecError: no bundle in the registry, another key, or another image; stderr says which.
 
     """
-    fetched = attached(builder, published, BUNDLE, now)
+    fetched = attached(builder, published, BUNDLE)
     digest = await fetched.file("digest").contents()
     names = [name for name in await fetched.entries() if name.endswith(".json")]
     verify = ["python3", "-m", "sign.verify", "--public-key", "/in/key.pub", "--digest", digest]
@@ -100,7 +106,7 @@ async def verified(builder: Builder, published: Published, public_key: dagger.Fi
     )
 
 
-async def published_list(builder: Builder, published: Published, now: str) -> dagger.File:
+async def published_list(builder: Builder, published: Registry) -> dagger.File:
     """Return the CycloneDX list attached to a published image.
 
     Raises:
@@ -108,24 +114,19 @@ async def published_list(builder: Builder, published: Published, now: str) -> da
         PipelineError: several lists are attached, so that it is open which one tells the truth.
 
     """
-    fetched = attached(builder, published, LISTS[CYCLONEDX], now)
+    fetched = attached(builder, published, LISTS[CYCLONEDX])
     names = [name for name in await fetched.entries() if name.endswith(".json")]
     if len(names) != 1:
         raise PipelineError.of(
-            f"{published.reference} has {len(names)} software lists",
+            f"{published.address} has {len(names)} software lists",
             expected="one",
             do="Publish the image again, under a new digest.",
         )
     return fetched.file(names[0])
 
 
-def attached(builder: Builder, published: Published, artifact_type: str, now: str) -> dagger.Directory:
+def attached(builder: Builder, published: Registry, artifact_type: str) -> dagger.Directory:
     """Return what is attached to a published image as `<n>.json`, and the image's digest as `digest`."""
     fetch = ["python3", "-m", "sign.fetch", "--type", artifact_type, "--out", "/out"]
-    container = with_programs(builder.base(), "sign", "oci").with_env_variable("WHEELHOUSE_NOW", now)
-    if published.password:
-        container = container.with_mounted_secret(PASSWORD, published.password)
-        fetch += ["--username", published.username, "--password-file", PASSWORD]
-    if published.insecure:
-        fetch += ["--insecure"]
-    return container.with_exec([*fetch, published.reference]).directory("/out")
+    command = [*fetch, *options(published), published.address]
+    return client(builder, published, "sign").with_exec(command).directory("/out")

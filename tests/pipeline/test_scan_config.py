@@ -14,7 +14,7 @@ def test_the_defaults_fail_closed():
     """Without a table high findings fail, data is old after a week, and nothing may be skipped."""
     config = ScanConfig()
 
-    assert (config.fail_on, config.max_age_days, config.ignores, config.allow_skipped) == ("high", 7, (), ())
+    assert (config.fail_on, config.max_age_days, config.ignores, config.allow_skipped) == ("high", 7, (), {})
 
 
 def test_the_policy_is_what_the_gate_reads():
@@ -22,7 +22,7 @@ def test_the_policy_is_what_the_gate_reads():
     policy = json.loads(ScanConfig.model_validate({"ignores": [IGNORED]}).policy)
 
     assert policy["ignores"] == [IGNORED]
-    assert "grype_image" not in policy
+    assert not {"grype", "osv"} & set(policy)
 
 
 @pytest.mark.parametrize(
@@ -31,11 +31,13 @@ def test_the_policy_is_what_the_gate_reads():
         {"fail_on": "hihg"},
         {"fail-on": "high"},
         {"max_age_days": 0},
-        {"allow_skipped": ["everything"]},
+        {"allow_skipped": {"everything": "nobody asked for a scan"}},
+        {"allow_skipped": {"python": "later"}},
         {"ignores": [IGNORED | {"reason": "later"}]},
         {"ignores": [{key: value for key, value in IGNORED.items() if key != "until"}]},
         {"ignores": [IGNORED | {"id": "*"}]},
-        {"grype_image": "docker.io/anchore/grype:latest"},
+        {"grype": "docker.io/anchore/grype:latest"},
+        {"osv": "ghcr.io/google/osv-scanner:v2"},
     ],
 )
 def test_a_wrong_key_or_value_is_refused(table):

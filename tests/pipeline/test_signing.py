@@ -10,26 +10,24 @@ from tests.pipeline.sessions import run_session
 pytestmark = pytest.mark.engine
 SIGN = """
     from pipeline.builder import Builder
-    from pipeline.signing import referrers, signed
+    from pipeline.signing import Document, referrers, signed
     statement = json.dumps({"predicateType": "https://slsa.dev/provenance/v1"})
     key = dag.set_secret("signing-key", (FOLDER / "key.pem").read_text())
     bundles = signed(Builder(image=BASE), {"provenance": statement}, key, str(FOLDER))
-    lists = dag.directory().with_new_file("sbom.cdx.json", "{}").with_new_file("sbom.spdx.json", "{}")
+    lists = [Document(name=name, text="{}", media_type="application/json") for name in ("a.json", "b.json")]
     tree = await referrers(lists, bundles)
     print(await tree.file("referrers.json").contents())
 """
 
 
 def test_lists_and_bundles_are_laid_out_for_the_registry(tmp_path: Path):
-    """The referrers folder names both lists and the signed bundle, and no part of the key is shown."""
+    """The referrers folder names every document and the signed bundle, and no part of the key is shown."""
     make = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
     subprocess.run([*make, "-out", str(tmp_path / "key.pem")], check=True, capture_output=True)
     done = run_session(tmp_path, SIGN)
     body = (tmp_path / "key.pem").read_text().splitlines()[1]
 
-    assert all(
-        name in done.stdout for name in ("sbom.cdx.json", "sbom.spdx.json", "provenance.sigstore.json")
-    )
+    assert all(name in done.stdout for name in ("a.json", "b.json", "provenance.sigstore.json"))
     assert body not in done.stdout + done.stderr
 
 

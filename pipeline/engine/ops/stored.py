@@ -17,7 +17,7 @@ async def place(_engine: Engine, _op: Op) -> None:
 @operation("Engine.name")
 async def name(_engine: Engine, _op: Op) -> str:
     """Name this engine."""
-    return "wheelhouse"
+    return "wheelhouse embedded"
 
 
 @operation("Engine.clients")

@@ -93,12 +93,12 @@ def _take(options: argparse.Namespace) -> Document:
 
 def _access(options: argparse.Namespace) -> Access:
     credentials = _credentials(options.username, options.password_file)
-    return Access(credentials, options.insecure, options.ca_file)
+    return Access(credentials, options.insecure, options.ca_file, options.endpoint)
 
 
 def _source_access(options: argparse.Namespace) -> Access:
     credentials = _credentials(options.source_username, options.source_password_file)
-    return Access(credentials, options.insecure, options.ca_file)
+    return Access(credentials, options.insecure, options.ca_file, options.endpoint)
 
 
 def _credentials(username: str, password_file: Path | None) -> Credentials | None:
@@ -159,6 +159,9 @@ def _add_verb(verbs: Verbs, name: str, run: Run) -> argparse.ArgumentParser:
     verb.add_argument("--password-file", type=Path, help="never an argument: other users can list those")
     verb.add_argument("--insecure", action="store_true", help="plain HTTP beyond this machine")
     verb.add_argument("--ca-file", default="")
+    verb.add_argument(
+        "--endpoint", default="", metavar="HOST=OTHER", help="speak to OTHER where HOST is named"
+    )
     return verb
 
 

@@ -18,6 +18,8 @@ class Artifact:
     artifact_type: str
     media_type: str
     annotations: dict[str, str]
+    once: bool = False
+    """Whether a document with the same annotations stands for it: its bytes hold a time or a nonce."""
 
     @classmethod
     def read_all(cls, folder: Path) -> list[Self]:
@@ -47,7 +49,13 @@ class Artifact:
             artifact_type=kind,
             media_type=entry.get("media_type") or kind,
             annotations=entry.get("annotations") or {},
+            once=entry.get("once", False),
         )
+
+    def stands(self, descriptor: Document) -> bool:
+        """Whether what a registry lists is this document, or an earlier one that says the same."""
+        same_kind = descriptor.get("artifactType") == self.artifact_type
+        return self.once and same_kind and (descriptor.get("annotations") or {}) == self.annotations
 
     def manifest(self, subject: Manifest) -> Manifest:
         """Return the artifact's manifest, which names its subject. Source: OCI image specification 1.1."""

@@ -50,9 +50,7 @@ class Publisher:
         for image, root in roots:
             self._push_contents(image, root)
         for image, root in roots:
-            for artifact in image.artifacts:
-                self._push_blobs([artifact.document, Blob.of(EMPTY)])
-                self.repository.put_referrer(artifact.manifest(root))
+            self._attach(image, root)
         for (_, root), tags in zip(roots, missing, strict=True):
             self._tag(root, tags)
         for image, root in roots:
@@ -79,6 +77,14 @@ class Publisher:
             if self.repository.digest(manifest.digest) is None:
                 self.repository.put_manifest(manifest)
                 self.tally.written_manifests += 1
+
+    def _attach(self, image: PlannedImage, root: Manifest) -> None:
+        """Attach the documents, but for those that an earlier publish of the same image attached."""
+        known = self.repository.referrers(root.digest)
+        for artifact in image.artifacts:
+            if not any(artifact.stands(descriptor) for descriptor in known):
+                self._push_blobs([artifact.document, Blob.of(EMPTY)])
+                self.repository.put_referrer(artifact.manifest(root))
 
     def _push_blobs(self, blobs: list[Blob]) -> None:
         with ThreadPoolExecutor(PARALLEL) as pool:

@@ -39,6 +39,8 @@ class Access:
     insecure: bool = False
     """Whether plain HTTP may be used beyond this machine."""
     ca_file: str = ""
+    endpoint: str = ""
+    """`HOST=OTHER`: who is really spoken to where HOST is named; "" for HOST itself."""
     patience: Patience = field(default_factory=Patience)
 
 
@@ -62,7 +64,9 @@ class Repository:
         name = RepositoryName.parse(address)
         plain = access.insecure or (name.loopback and not access.ca_file)
         credentials = access.credentials or find_credentials(name.domain)
-        transport = Transport(f"{'http' if plain else 'https'}://{name.host}", credentials, access.ca_file)
+        named, _, other = access.endpoint.partition("=")
+        host = other if named == name.host else name.host
+        transport = Transport(f"{'http' if plain else 'https'}://{host}", credentials, access.ca_file)
         return cls(name, transport, access.patience, tuple(mounts))
 
     def has_blob(self, digest: str) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,37 +19,52 @@ FUTURE: Final = timedelta(days=1)
 EXPECTED: Final = "OSV records as JSON: a folder, a zip (all.zip of an OSV export) or one file"
 
 
+Entry = tuple[dict[str, Any], dict[str, Any]]
+"""A record and one of its `affected` entries."""
+
+
 @dataclass(frozen=True, slots=True)
 class Advisories:
     """Records of Python packages."""
 
-    by_name: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]
-    """Normalised name -> (record, its `affected` entry)."""
-    records: int
+    by_name: Mapping[str, Sequence[Entry]]
+    """Normalised name -> what is known of the package."""
+    modified: tuple[float, ...]
+    """When each record was changed, in seconds since 1970, newest first."""
     withdrawn: int
-    newest: datetime
-    """Latest `modified` that is not in the future."""
-    future: int
-    """Records dated in the future."""
+
+    @property
+    def records(self) -> int:
+        """Return how many records were read."""
+        return len(self.modified)
+
+    def newest(self, now: datetime) -> datetime:
+        """Return the latest change that is not in the future; 1970 where all are."""
+        latest = next((time for time in self.modified if time <= _latest(now)), 0.0)
+        return datetime.fromtimestamp(latest, UTC)
+
+    def future(self, now: datetime) -> int:
+        """Return how many records are dated in the future."""
+        return sum(time > _latest(now) for time in self.modified)
 
     def age_days(self, now: datetime) -> float:
         """Return the age of the newest record in days, rounded to a tenth."""
-        return round(max((now - self.newest).total_seconds(), 0) / 86400, 1)
+        return round(max((now - self.newest(now)).total_seconds(), 0) / 86400, 1)
 
 
-def load_advisories(place: Path, now: datetime) -> Advisories:
+def load_advisories(place: Path) -> Advisories:
     """Return the records below a folder or in a file.
 
     Raises:
         AdvisoryDataError: absent, empty, no JSON, truncated, not OSV, or nothing about Python packages.
 
     """
-    by_name: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
-    times: list[datetime] = []
+    by_name: dict[str, list[Entry]] = {}
+    times: list[float] = []
     withdrawn = 0
     for where, text in _texts(place):
         for record in _records(where, text):
-            times.append(_modified(where, record))
+            times.append(_modified(where, record).timestamp())
             if record.get("withdrawn"):
                 withdrawn += 1
                 continue
@@ -63,9 +78,11 @@ def load_advisories(place: Path, now: datetime) -> Advisories:
             f"{place.name}: {len(times)} advisories, none of a PyPI package; expected {EXPECTED}. "
             "Fetch the data of the PyPI ecosystem."
         )
-    past = [time for time in times if time <= now + FUTURE]
-    newest = max(past, default=datetime.fromtimestamp(0, UTC))
-    return Advisories(by_name, len(times), withdrawn, newest, len(times) - len(past))
+    return Advisories(by_name, tuple(sorted(times, reverse=True)), withdrawn)
+
+
+def _latest(now: datetime) -> float:
+    return (now + FUTURE).timestamp()
 
 
 def _texts(place: Path) -> Iterator[tuple[str, bytes]]:

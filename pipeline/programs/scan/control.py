@@ -1,5 +1,11 @@
-"""The positive control: known-bad components that every scan must find, or it is blind."""
+"""The positive control: known-bad components that every scan must find, or it is blind.
 
+`python3 -m scan.control BILL OUT` writes what a scanner of others is given: the list with one of them added.
+"""
+
+import json
+import sys
+from pathlib import Path
 from typing import Final
 
 from scan.advisories import Advisories
@@ -12,6 +18,8 @@ CONTROLS: Final = {
     ("urllib3", "1.26.0"): "CVE-2021-33503",
 }
 """Old vulnerabilities of packages that every PyPI data set knows. Source: PyPA advisory database."""
+ADDED: Final = ("pyyaml", "5.3", "CVE-2020-1747")
+"""Added to the list that another scanner reads, never part of the image; must be among its matches."""
 
 
 def control(advisories: Advisories) -> tuple[str, tuple[str, ...]]:
@@ -23,3 +31,17 @@ def control(advisories: Advisories) -> tuple[str, tuple[str, ...]]:
         f"{name} {version}: {id_}" for (name, version), id_ in CONTROLS.items() if (name, id_) not in found
     ]
     return ", ".join(met), tuple(missing)
+
+
+def main() -> int:
+    """Write the list with the known-bad component."""
+    bill = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    name, version, _ = ADDED
+    entry = {"type": "library", "name": name, "version": version, "purl": f"pkg:pypi/{name}@{version}"}
+    bill["components"].append({**entry, "bom-ref": "wheelhouse:control"})
+    Path(sys.argv[2]).write_text(json.dumps(bill), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

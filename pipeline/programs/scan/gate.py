@@ -19,11 +19,15 @@ class Decision:
     warnings: tuple[str, ...]
     ignored: tuple[tuple[Finding, Ignore], ...]
     """Findings that a valid ignore covers."""
+    scanned: bool
+    """Whether any part was scanned at all."""
 
     @property
-    def passed(self) -> bool:
-        """Return whether nothing stands against the image."""
-        return not self.failures
+    def verdict(self) -> str:
+        """Return failed, skipped (nothing was scanned, and the policy allows that) or passed."""
+        if self.failures:
+            return "failed"
+        return "passed" if self.scanned else "skipped"
 
 
 def decide(result: Result, policy: Policy, today: date) -> Decision:
@@ -42,9 +46,8 @@ def decide(result: Result, policy: Policy, today: date) -> Decision:
             if one.until < today
         ),
     ]
-    if not any(coverage.status == "scanned" for coverage in result.coverage) and not failures:
-        failures.append("nothing was scanned; expected at least one part. Give advisory data.")
-    return Decision(tuple(failures), tuple(_warnings(result, valid)), tuple(covered))
+    scanned = any(coverage.status == "scanned" for coverage in result.coverage)
+    return Decision(tuple(failures), tuple(_warnings(result, policy, valid)), tuple(covered), scanned)
 
 
 def ignore_for(finding: Finding, ignores: list[Ignore]) -> Ignore | None:
@@ -67,7 +70,7 @@ def _blindness(coverage: Coverage, policy: Policy) -> Iterator[str]:
         yield f"{part}: not scanned: {coverage.reason}"
     elif coverage.status == "skipped":
         if part not in policy.allow_skipped:
-            yield f"{part}: skipped: {coverage.reason}; expected a scan, or {part!r} in allow_skipped"
+            yield f"{part}: skipped: {coverage.reason}; expected a scan, or a reason in allow_skipped.{part}"
     else:
         yield from _doubts(coverage, policy.max_age_days)
 
@@ -103,8 +106,11 @@ def _line(finding: Finding) -> str:
     )
 
 
-def _warnings(result: Result, valid: list[Ignore]) -> Iterator[str]:
+def _warnings(result: Result, policy: Policy, valid: list[Ignore]) -> Iterator[str]:
     yield from result.notes
+    for coverage in result.coverage:
+        if coverage.status == "skipped" and coverage.part in policy.allow_skipped:
+            yield f"{coverage.part} was not scanned; accepted: {policy.allow_skipped[coverage.part]}"
     for one in valid:
         if not any(one.id in finding.ids for finding in result.findings):
             yield f"ignore of {one.id} is unused: remove it"

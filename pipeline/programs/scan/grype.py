@@ -1,22 +1,16 @@
-"""The Python part of a scan as grype reports it (JSON output of `grype sbom:… -o json`).
-
-`python3 -m scan.grype BILL OUT` writes what grype is given: the list with a known-bad component added.
-"""
+"""The Python part of a scan as grype reports it (JSON output of `grype sbom:… -o json`)."""
 
 import json
-import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
 from scan.bill import Bill
+from scan.control import ADDED
 from scan.facts import Coverage, Finding
 from scan.python import expected_pins
-
-CONTROL: Final = ("pyyaml", "5.3", "CVE-2020-1747")
-"""Added to the list that grype reads, never part of the image; must be among its matches."""
 
 
 def scan_grype(
@@ -38,7 +32,7 @@ def scan_grype(
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{report.name} is no JSON report of grype: {error!r}"
         return Coverage(part="python", status="failed", reason=reason, expected=len(expected)), [], []
-    name = " ".join(CONTROL)
+    name = " ".join(ADDED)
     coverage = Coverage(
         part="python",
         status="scanned",
@@ -64,7 +58,7 @@ def _built(document: dict[str, Any]) -> Any:
 def _is_control(entry: dict[str, Any]) -> bool:
     artifact = entry["artifact"]
     related = {one["id"] for one in entry.get("relatedVulnerabilities", [])} | {entry["vulnerability"]["id"]}
-    return (artifact["name"].lower(), artifact["version"]) == CONTROL[:2] and CONTROL[2] in related
+    return (artifact["name"].lower(), artifact["version"]) == ADDED[:2] and ADDED[2] in related
 
 
 def _finding(entry: dict[str, Any], components: dict[str, Any]) -> Finding | None:
@@ -87,17 +81,3 @@ def _finding(entry: dict[str, Any], components: dict[str, Any]) -> Finding | Non
         summary=str(vulnerability.get("description", "")),
         found_by="grype",
     )
-
-
-def main() -> int:
-    """Write the list that grype reads: ours, and the control component."""
-    bill = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    name, version, _ = CONTROL
-    entry = {"type": "library", "name": name, "version": version, "purl": f"pkg:pypi/{name}@{version}"}
-    bill["components"].append({**entry, "bom-ref": "wheelhouse:control"})
-    Path(sys.argv[2]).write_text(json.dumps(bill), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,8 @@
 """What a service accepts: how grave, how old, which findings it ignores until when."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -31,8 +32,8 @@ class Policy:
     max_age_days: float = 7
     """Oldest accepted advisory data. Source: security reference §1, grype fails at 5."""
     ignores: tuple[Ignore, ...] = ()
-    allow_skipped: frozenset[str] = frozenset()
-    """Parts (python, debian) that may be skipped without failing the gate."""
+    allow_skipped: Mapping[str, str] = field(default_factory=dict)
+    """Parts (python, debian) that may be skipped without failing the gate, each with the reason."""
     min_owned_share: float = 0.995
     """Least share of the image's files that must belong to a component."""
 
@@ -63,5 +64,7 @@ def _converted(values: Any) -> dict[str, Any]:
     converted["ignores"] = tuple(
         Ignore(str(one["id"]), str(one["reason"]), date.fromisoformat(one["until"])) for one in ignores
     )
-    converted["allow_skipped"] = frozenset(converted.get("allow_skipped", ()))
+    converted["allow_skipped"] = {
+        str(part): str(reason) for part, reason in converted.get("allow_skipped", {}).items()
+    }
     return converted

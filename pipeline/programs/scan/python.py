@@ -8,11 +8,12 @@ from typing import Final
 from packaging.markers import InvalidMarker, Marker
 from packaging.utils import canonicalize_name
 
-from scan.advisories import load_advisories
+from scan.advisories import Advisories, load_advisories
 from scan.bill import Bill
 from scan.control import control
 from scan.errors import AdvisoryDataError
 from scan.facts import Coverage, Finding
+from scan.index import DATA, open_index
 from scan.match import match
 
 TOOL: Final = "wheelhouse-scan 1 (OSV)"
@@ -26,7 +27,7 @@ def scan_python(
 
     Args:
         bill: the software list.
-        advisories: OSV data; None: the part is skipped.
+        advisories: OSV data, or the index that scan.index made of it; None: the part is skipped.
         lock: hash-pinned requirements: what the list must name; "" where it is not known.
         now: the time that the age of the data is counted from.
 
@@ -34,21 +35,25 @@ def scan_python(
     components = bill.of("pypi")
     expected = expected_pins(lock) or {f"{one.name}=={one.version}" for one in components}
     if advisories is None:
-        reason = "no advisory data was given and no scanner is configured"
+        reason = (
+            "no advisory data was given and no scanner is configured; pass --advisories, or set grype or "
+            "osv in [tool.wheelhouse.scan] to an image with its digest"
+        )
         return Coverage(part="python", status="skipped", reason=reason, expected=len(expected)), [], []
     try:
-        data = load_advisories(advisories, now)
+        data = _opened(advisories)
+        found, missing = control(data)
+        findings = match(components, data)
     except AdvisoryDataError as error:
         reason = f"AdvisoryDataError: {error}"
         return Coverage(part="python", status="failed", reason=reason, expected=len(expected)), [], []
     listed = {f"{canonicalize_name(one.name)}=={one.version}" for one in components}
-    found, missing = control(data)
     coverage = Coverage(
         part="python",
         status="scanned",
         tool=TOOL,
         records=data.records,
-        newest=data.newest.isoformat(),
+        newest=data.newest(now).isoformat(),
         age_days=data.age_days(now),
         scanned=len(expected & listed),
         expected=len(expected),
@@ -56,8 +61,13 @@ def scan_python(
         control=found,
         control_missing=missing,
     )
-    notes = [f"{data.future} advisories are dated in the future"] if data.future else []
-    return coverage, match(components, data), notes
+    future = data.future(now)
+    notes = [f"{future} advisories are dated in the future"] if future else []
+    return coverage, findings, notes
+
+
+def _opened(place: Path) -> Advisories:
+    return open_index(place) if (place / DATA).is_file() else load_advisories(place)
 
 
 def expected_pins(lock: str) -> set[str]:

@@ -104,7 +104,8 @@ def write(result: Result, decision: Decision, out: Path, location: str) -> None:
             "ignored": ignored,
             "warnings": decision.warnings,
             "failures": decision.failures,
-            "passed": decision.passed,
+            "verdict": decision.verdict,
+            "passed": decision.verdict == "passed",
         },
     )
     _json(out / "findings.sarif", sarif(result, decision, location))

@@ -8,6 +8,12 @@ from scan.gate import Decision
 
 HEAD: Final = ("severity", "score", "id", "component", "version", "fixed in", "required by")
 
+CLOSING: Final = {
+    "passed": "passed",
+    "failed": "failed: {} reasons",
+    "skipped": "skipped: nothing was scanned, and the configuration allows that",
+}
+
 
 def table(result: Result, decision: Decision) -> str:
     """Return the findings, what was covered, and what the gate says."""
@@ -32,7 +38,7 @@ def table(result: Result, decision: Decision) -> str:
     lines += ["", *(_coverage(one) for one in result.coverage)]
     lines += [f"warning  {line}" for line in decision.warnings]
     lines += [f"failure  {line}" for line in decision.failures]
-    lines.append("passed" if decision.passed else f"failed: {len(decision.failures)} reasons")
+    lines.append(CLOSING[decision.verdict].format(len(decision.failures)))
     return "\n".join(lines) + "\n"
 
 

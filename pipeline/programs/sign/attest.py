@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sign.bundle import MEDIA_TYPE, signed_bundle
 from sign.errors import SignError
-from sign.keys import private_key
+from sign.keys import hint, private_key
 
 
 def main() -> int:
@@ -34,13 +34,13 @@ def main() -> int:
         statement = path.read_bytes()
         name = f"{path.stem}.sigstore.json"
         (options.out / name).write_text(signed_bundle(statement, key), encoding="utf-8")
-        entries.append(referrer(name, json.loads(statement)["predicateType"]))
+        entries.append(referrer(name, json.loads(statement)["predicateType"], hint(key.public_key())))
     (options.out / "referrers.json").write_text(json.dumps(entries, indent=1), encoding="utf-8")
     return 0
 
 
-def referrer(name: str, predicate_type: str) -> dict[str, object]:
-    """Return how a bundle is attached, so that cosign finds it too."""
+def referrer(name: str, predicate_type: str, signer: str) -> dict[str, object]:
+    """Return how a bundle is attached, so that cosign finds it too; one of each kind per signer."""
     return {
         "file": name,
         "artifact_type": MEDIA_TYPE,
@@ -48,8 +48,10 @@ def referrer(name: str, predicate_type: str) -> dict[str, object]:
         "annotations": {
             "dev.sigstore.bundle.content": "dsse-envelope",
             "dev.sigstore.bundle.predicateType": predicate_type,
+            "io.wheelhouse.signer": signer,
             "org.opencontainers.image.title": name,
         },
+        "once": True,
     }
 
 

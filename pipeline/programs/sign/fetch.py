@@ -24,7 +24,8 @@ def main() -> int:
     if options.username:
         credentials = Credentials(options.username, options.password_file.read_text().rstrip("\r\n"))
     try:
-        repository = Repository.open(str(name), Access(credentials, insecure=options.insecure))
+        access = Access(credentials, insecure=options.insecure, endpoint=options.endpoint)
+        repository = Repository.open(str(name), access)
         count = fetch(repository, reference, options.type, options.out)
     except RegistryError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -62,6 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--username", default="")
     parser.add_argument("--password-file", type=Path)
     parser.add_argument("--insecure", action="store_true")
+    parser.add_argument("--endpoint", default="", metavar="HOST=OTHER")
     parser.add_argument("image", help="REPOSITORY:TAG or REPOSITORY@DIGEST")
     return parser.parse_args()
 

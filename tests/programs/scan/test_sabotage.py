@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.programs.interpreters import run_program
 from tests.programs.scan.conftest import ADVISORIES, RECORDS, Scanner
 
 CLEAN = ["jinja2==3.1.6"]
@@ -96,9 +97,14 @@ def test_no_data_at_all_is_skipped_and_fails(scanner):
     assert "python: skipped: no advisory data was given" in reasons(scanner, None)
 
 
-def test_skipping_passes_only_where_the_policy_says_so_and_something_was_scanned(scanner):
-    """Allowing every part to be skipped does not turn a scan of nothing green."""
-    assert "nothing was scanned" in reasons(scanner, None, policy={"allow_skipped": ["python", "debian"]})
+def test_a_scan_of_nothing_that_the_policy_allows_is_skipped_and_not_passed(scanner):
+    """Where every part may be skipped the gate does not fail, but the verdict is never passed."""
+    policy = {"allow_skipped": {"python": "no advisories reach this machine"}}
+    result = scanner.scan(scanner.bill(CLEAN), policy=policy, advisories=None)
+
+    assert (result["verdict"], result["passed"], result["failures"]) == ("skipped", False, [])
+    assert "accepted: no advisories reach this machine" in "\n".join(result["warnings"])
+    assert "skipped: nothing was scanned" in (scanner.folder / "out/table.txt").read_text()
 
 
 def test_stale_data_fails(scanner):
@@ -177,7 +183,7 @@ def test_a_network_that_died_fails_the_debian_part(scanner):
     report = scanner.folder / "debian.json"
     report.write_text(json.dumps({"failure": "SourceError: apt-get failed (100): Could not resolve"}))
 
-    result = scanner.scan(bill, "--debian", report, policy={"allow_skipped": ["debian"]})
+    result = scanner.scan(bill, "--debian", report, policy={"allow_skipped": {"debian": "no mirror here"}})
     assert "debian: not scanned: SourceError: apt-get failed (100): Could not resolve" in result["failures"]
 
 
@@ -191,6 +197,28 @@ def test_a_list_that_is_none_stops_the_scan(scanner, tmp_path, content):
 
     done = scanner.run(bill)
     assert (done.returncode, "BillError" in done.stderr) == (2, True)
+
+
+def test_an_index_of_the_records_says_what_the_records_say(scanner, tmp_path):
+    """A scan by the index has the findings, the age and the control of a scan by the records."""
+    bill = scanner.bill((ADVISORIES / "seed-closure.txt").read_text().split())
+    direct = scanner.scan(bill)
+    run_program(scanner.python, "scan.index", "--advisories", RECORDS, "--out", tmp_path / "index")
+
+    indexed = scanner.scan(bill, advisories=tmp_path / "index")
+    assert len(indexed["findings"]) == 55
+    assert indexed == direct
+
+
+def test_an_index_of_data_that_cannot_be_trusted_fails_the_scan(scanner, tmp_path):
+    """What was wrong with the data is told by the scan, not lost with the index."""
+    index = tmp_path / "index"
+    data = truncated_zip(tmp_path)
+    assert run_program(scanner.python, "scan.index", "--advisories", data, "--out", index).returncode == 0
+
+    assert "no whole zip" in reasons(scanner, index)
+    (index / "data.json").write_text("{}")
+    assert "no index of advisories" in reasons(scanner, index)
 
 
 def test_records_in_a_folder_of_zips_are_read_like_one_file(scanner, tmp_path):

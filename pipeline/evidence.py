@@ -1,0 +1,200 @@
+"""Stage 8 of 8: what speaks for an image: the scan that it must pass, and what is attached to it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import dagger
+from dagger import dag
+
+from pipeline.assembly import Assembly, once
+from pipeline.checks import Subject, test_reports
+from pipeline.commits import commit_time, git_state
+from pipeline.provenance import PREDICATE, BuildFacts, provenance
+from pipeline.publish import Compression, Prepared, Publication, publish_images
+from pipeline.registry import Registry
+from pipeline.sbom import CYCLONEDX, rootfs_sha256, software_lists
+from pipeline.scan import Advisories, Question, findings, require_passed
+from pipeline.signing import LISTS, Document, referrers, signed
+from pipeline.tags import GitState, TagWishes, image_tags
+from pipeline.variants import Base, Variant
+
+FINDINGS: Final = "findings.json"
+FINDINGS_TYPE: Final = "application/vnd.wheelhouse.findings.v1+json"
+STATEMENT: Final = "provenance"
+STATEMENT_TYPE: Final = "application/vnd.in-toto+json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the caller of `publish` asks for."""
+
+    registry: Registry
+    variants: Sequence[Variant]
+    wishes: TagWishes
+    compression: Compression
+    advisories: Advisories
+    signing_key: dagger.Secret | None = None
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """Return what of it the statement says; logins and keys are no part of it."""
+        return {
+            "address": self.registry.address,
+            "compression": self.compression.value,
+            "scanner": self.advisories.scanner.value,
+            "tags": ",".join(self.wishes.extra),
+        }
+
+
+async def published(
+    assembly: Assembly, repository: dagger.GitRepository, wanted: Wanted, now: str
+) -> list[str]:
+    """Test, check and scan every image, then push all of them with what speaks for them.
+
+    Args:
+        assembly: the service.
+        repository: its HEAD makes the tags.
+        wanted: where to, and how.
+        now: ISO 8601 time of the scan.
+
+    Returns:
+        `REPOSITORY@sha256:… TAG…` of each image.
+
+    Raises:
+        PipelineError: a dirty tree, wrong tags or address; found before anything is built.
+        ChecksFailedError: a gate refuses an image; every reason is listed and nothing is pushed.
+        dagger.ExecError: the registry refuses; stderr says what, and moving tags are where they were.
+
+    """
+    state = await git_state(repository, with_branch=wanted.wishes.branch)
+    image_tags(state, wanted.wishes)
+    created = await commit_time(assembly.builder, repository, state.commit) if state.commit else 0
+    evidence = Evidence(
+        assembly=assembly,
+        address=wanted.registry.address,
+        state=state,
+        source=await repository.url() or "",
+        created=created,
+        advisories=wanted.advisories,
+        now=now,
+        signing_key=wanted.signing_key,
+        arguments=wanted.arguments,
+    )
+    publication = Publication(
+        registry=wanted.registry,
+        state=state,
+        created=created,
+        variants=wanted.variants,
+        wishes=wanted.wishes,
+        compression=wanted.compression,
+        gates=(evidence.test, evidence.scan),
+        documents=evidence.documents,
+    )
+    return await publish_images(assembly, publication)
+
+
+async def image_question(
+    assembly: Assembly, variant: Variant, base: Base, bill: dagger.File | None
+) -> Question:
+    """Return what a scan asks about an image: of its own list, or of one that must prove to be its."""
+    listed = await assembly.listed(variant, base)
+    own = bill or (await software_lists(assembly.builder, listed)).file(CYCLONEDX)
+    return Question(
+        bill=own,
+        lock=listed.lock,
+        rootfs_sha256=await rootfs_sha256(assembly.builder, listed.image) if bill else "",
+        location=f"requirements/{variant.value}.txt",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """What is found out about the images of one publication, each once."""
+
+    assembly: Assembly
+    address: str
+    """Repository that the images go to."""
+    state: GitState
+    source: str
+    """URL of the git repository; "" for a local one."""
+    created: int
+    """The commit's time, in seconds since 1970: the lists are dated by it."""
+    advisories: Advisories
+    now: str
+    """ISO 8601 time of the scan."""
+    signing_key: dagger.Secret | None = None
+    """PEM of an ECDSA P-256 key; None: the statement is attached without a signature."""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    """What the caller asked for; secrets are left out of the statement."""
+
+    @once
+    async def lists(self, variant: Variant) -> dagger.Directory:
+        """Return the software lists of a variant."""
+        listed = await self.assembly.listed(variant, Base.SMALL)
+        return await (await software_lists(self.assembly.builder, listed, self.created)).sync()
+
+    @once
+    async def found(self, variant: Variant) -> dagger.Directory:
+        """Return the findings of a variant, whatever they say."""
+        question = Question(
+            bill=(await self.lists(variant)).file(CYCLONEDX),
+            lock=(await self.assembly.lock(variant)).text,
+            location=f"requirements/{variant.value}.txt",
+        )
+        config = self.assembly.config.service.scan
+        return await findings(self.assembly.builder, question, self.advisories, config, self.now).sync()
+
+    async def test(self, subject: Subject) -> None:
+        """Run the tests.
+
+        Raises:
+            ChecksFailedError: one failed.
+
+        """
+        await test_reports(self.assembly.builder, subject)
+
+    async def scan(self, subject: Subject) -> None:
+        """Scan the image.
+
+        Raises:
+            ChecksFailedError: the gate does not let it pass.
+
+        """
+        await require_passed(await self.found(subject.variant))
+
+    async def documents(self, variant: Variant, image: Prepared) -> dagger.Directory:
+        """Return what is attached to an image: lists, findings, the statement of what it was made of."""
+        lists = await self.lists(variant)
+        texts = {name: await lists.file(name).contents() for name in LISTS}
+        found = await (await self.found(variant)).file(FINDINGS).contents()
+        statement = await self._statement(variant, image, texts[CYCLONEDX], found)
+        documents = [Document(name=name, text=text, media_type=LISTS[name]) for name, text in texts.items()]
+        documents.append(Document(name=FINDINGS, text=found, media_type=FINDINGS_TYPE, once=True))
+        if self.signing_key:
+            bundles = signed(self.assembly.builder, {STATEMENT: statement}, self.signing_key, self.now)
+            return await referrers(documents, bundles)
+        kind = {"in-toto.io/predicate-type": PREDICATE}
+        unsigned = Document(
+            name=f"{STATEMENT}.intoto.json",
+            text=statement,
+            media_type=STATEMENT_TYPE,
+            annotations=kind,
+            once=True,
+        )
+        return await referrers([*documents, unsigned], None)
+
+    async def _statement(self, variant: Variant, image: Prepared, bill: str, found: str) -> str:
+        facts = BuildFacts(
+            name=self.address,
+            digest=image.digest,
+            sbom=bill,
+            lock=(await self.assembly.lock(variant)).text,
+            commit=self.state.commit.sha if self.state.commit else "",
+            dirty=self.state.dirty,
+            source=self.source,
+            engine=f"{await dag.engine().name()} {await dag.version()}",
+            arguments={**self.arguments, "variant": variant.value},
+            findings=found,
+        )
+        return provenance(facts)
