@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.engine.imageconfig import Document, ImageConfig, ImageError
-from pipeline.engine.layers import Storage
+from pipeline.engine.layers import Storage, config_bytes
 from pipeline.engine.oci import OCI_INDEX, REF_NAME
 from pipeline.engine.references import Reference
 from pipeline.engine.runner import CommandError, Runner, checked
@@ -82,8 +82,7 @@ async def load_layout(runner: Runner, storage: Storage, layout: Path, image_id: 
 
 async def config_of(runner: Runner, storage: Storage, image: str) -> tuple[str, ImageConfig]:
     """Return id and configuration of an image in storage; CommandError without it."""
-    command = ["skopeo", "inspect", "--raw", "--config", storage.reference(image)]
-    raw = (await checked(runner, command)).stdout
+    raw = await config_bytes(runner, storage, image)
     return hashlib.sha256(raw).hexdigest(), ImageConfig.parse(json.loads(raw))
 
 

@@ -21,6 +21,7 @@ from typing import BinaryIO
 import zstandard
 
 from pipeline.engine.imageconfig import ImageError
+from pipeline.engine.layerstack import LayerStack
 from pipeline.engine.runner import Runner, checked
 from pipeline.engine.staging import STAGING_PREFIX, sweep
 
@@ -87,8 +88,16 @@ class Layer:
 
 async def layers_of(runner: Runner, storage: Storage, image_id: str) -> tuple[str, ...]:
     """Return the diff ids of an image, lowest layer first; CommandError without it."""
-    done = await checked(runner, ["buildah", *storage.options, "inspect", "--type", "image", image_id])
-    return tuple(json.loads(done.stdout)["OCIv1"]["rootfs"].get("diff_ids") or ())
+    return tuple(json.loads(await config_bytes(runner, storage, image_id))["rootfs"].get("diff_ids") or ())
+
+
+async def config_bytes(runner: Runner, storage: Storage, image: str) -> bytes:
+    """Return the configuration of an image, by its id or `name:tag`; CommandError without it."""
+    kept = LayerStack(storage.root).config(image)
+    if kept is not None:
+        return kept
+    command = ["skopeo", "inspect", "--raw", "--config", storage.reference(image)]
+    return (await checked(runner, command)).stdout
 
 
 @dataclass(frozen=True, slots=True)

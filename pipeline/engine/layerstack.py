@@ -6,8 +6,11 @@ Layout below the root (driver overlay)::
     overlay-layers/layers.json   layer id -> the layer below it
     overlay-containers/containers.json   working container -> its writable layer
     overlay/<layer>/diff         the files of one layer
+    overlay-images/<image>/=<base64 of "sha256:<image>">   its configuration
 """
 
+import base64
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +54,15 @@ class LayerStack:
     def folder(self, layer: str) -> Path:
         """Return the folder of one layer."""
         return self.root / "overlay" / layer
+
+    def config(self, image: str) -> bytes | None:
+        """Return an image's configuration, whose sha256 is the image's id; None where it is not whole."""
+        name = base64.b64encode(f"sha256:{image}".encode()).decode()
+        try:
+            content = (self.note(image) / f"={name}").read_bytes()
+        except OSError:
+            return None
+        return content if hashlib.sha256(content).hexdigest() == image else None
 
     def note(self, image: str) -> Path:
         """Return the folder of an image's own documents; as old as the image."""

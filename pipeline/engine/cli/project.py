@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pipeline.engine.cli.client import share_schema
 from pipeline.engine.cli.command_line import Defaults, ModuleTypes
 from pipeline.engine.cli.core import CoreTypes
 from pipeline.engine.cli.defaults import load_defaults
@@ -106,6 +105,7 @@ def load_core(environ: Mapping[str, str]) -> CoreTypes:
 @contextlib.asynccontextmanager
 async def open_session(settings: Settings, *, plan: bool = False) -> "AsyncIterator[Session]":
     """Open the engine for one command and let the client find it."""
+    from pipeline.engine.cli.connection import join_client  # noqa: PLC0415 - see below
     from pipeline.engine.session import Session  # noqa: PLC0415 - commands without an engine never load it
 
     progress = settings.open_progress()
@@ -116,7 +116,8 @@ async def open_session(settings: Settings, *, plan: bool = False) -> "AsyncItera
             settings.scrub = session.engine.secrets.scrub
             os.environ["DAGGER_SESSION_PORT"] = str(session.port)
             os.environ["DAGGER_SESSION_TOKEN"] = session.token
-            share_schema(session.schema)
+            join_client(session.schema, session.answer_document)
+            gc.freeze()  # what was imported stays: no need to look at it again
             gc.enable()
             try:
                 yield session
