@@ -15,7 +15,10 @@ RUN: Final = ("python3", "-m", "scan.run", "--bill", "/in/bill.json", "--policy"
 REPORT: Final = "/out/report.json"
 COMMANDS: Final = {
     Scanner.GRYPE: ("sbom:/in/bill.cdx.json", "--output", "json", "--file", REPORT),
-    Scanner.OSV: ("scan", "source", "--lockfile=/in/bill.cdx.json", "--format=json", f"--output={REPORT}"),
+    Scanner.OSV: (
+        *("scan", "source", "--lockfile=/in/bill.cdx.json", "--all-packages"),
+        *("--format=json", f"--output-file={REPORT}"),
+    ),
 }
 """Arguments of the images' own programs."""
 

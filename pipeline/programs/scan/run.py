@@ -1,7 +1,7 @@
 """Scan a software list and write what was found.
 
     python3 -m scan.run --bill sbom.cdx.json --policy policy.json --now 2026-11-21T10:00:00+00:00 --out DIR
-        [--advisories DIR|ZIP|JSON] [--lock FILE] [--debian debian.json] [--grype grype.json]
+        [--advisories DIR|ZIP|JSON] [--lock FILE] [--debian debian.json] [--grype JSON] [--osv JSON]
         [--rootfs-sha256 HEX] [--location requirements/cpu.txt]
 
 Writes findings.json, findings.sarif, openvex.json, table.txt and failures.txt (one line for each reason
@@ -25,6 +25,7 @@ from scan.facts import Finding, Result, gravity
 from scan.gate import Decision, decide
 from scan.grype import scan_grype
 from scan.openvex import openvex
+from scan.osv import scan_osv
 from scan.policy import Policy
 from scan.python import scan_python
 from scan.sarif import sarif
@@ -54,6 +55,8 @@ def scan(bill: Bill, options: argparse.Namespace, policy: Policy) -> Result:
     lock = options.lock.read_text(encoding="utf-8") if options.lock else ""
     if options.grype:
         python, found, notes = scan_grype(bill, options.grype, lock, options.now)
+    elif options.osv:
+        python, found, notes = scan_osv(bill, options.osv, lock, options.now)
     else:
         python, found, notes = scan_python(bill, options.advisories, lock, options.now)
     debian, fixable = scan_debian(bill, options.debian, options.now)
@@ -142,7 +145,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("bill", "policy", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    for name in ("advisories", "lock", "debian", "grype"):
+    for name in ("advisories", "lock", "debian", "grype", "osv"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--now", type=_moment, required=True)
     parser.add_argument("--rootfs-sha256", default="")
