@@ -1,0 +1,1 @@
+"""Two images of one service side by side."""
