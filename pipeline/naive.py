@@ -19,6 +19,8 @@ PLACE: Final = "/app"
 COMPILERS: Final = ("build-essential", "cmake", "curl", "git", "libffi-dev", "libpq-dev", "libssl-dev")
 """What Dockerfiles of such services install. Source: the union of three published ones."""
 APT: Final = "apt-get update && apt-get install -y {packages}"
+DEBIAN_PIP: Final = ("PIP_BREAK_SYSTEM_PACKAGES", "PIP_IGNORE_INSTALLED")
+"""Settings that let pip of a Debian Python do what pip of the official images does anyway."""
 PIP: Final = "pip install -r requirements.txt"
 TORCH: Final = ("sentence-transformers", "torch", "fastapi", "uvicorn")
 
@@ -51,13 +53,14 @@ class Naive:
         image = dag.container().from_(self.base)
         if fresh:
             image = image.with_env_variable("WHEELHOUSE_FRESH", fresh)
-        # Debian's own Python refuses to install beside its packages; the official images do not.
-        image = image.with_env_variable("PIP_BREAK_SYSTEM_PACKAGES", "1")
+        # Debian's own Python refuses to install beside or over its packages; the official images do not.
+        for name in DEBIAN_PIP:
+            image = image.with_env_variable(name, "1")
         image = image.with_exec(["sh", "-c", APT.format(packages=" ".join(self.packages))])
         image = image.with_workdir(PLACE)
         image = image.with_file("requirements.txt", text_file("requirements.txt", self.requirements))
         image = assembly.builder.indexed(image).with_exec(["sh", "-c", PIP])
-        for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "NETRC", "WHEELHOUSE_FRESH"):
+        for name in (*DEBIAN_PIP, "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "NETRC", "WHEELHOUSE_FRESH"):
             image = image.without_env_variable(name)
         for name, model in self.models.items():
             image = image.with_directory(f"{MODELS}/{name}", model)

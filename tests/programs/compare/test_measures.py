@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ def compare(folder, monkeypatch):
     return compared
 
 
-def by_key(out):
+def by_key(out: Path) -> dict[str, dict[str, Any]]:
     """Return the measures of compare.json by their key."""
     return {one["key"]: one for one in json.loads((out / "compare.json").read_text())["measures"]}
 
