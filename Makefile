@@ -32,6 +32,9 @@ check: env  ## lint, types, unit tests: seconds
 bench: env system  ## overhead of the embedded engine, as ratios in one run
 	@$(BIN)/python tests/engine/bench.py
 
+stress: env system  ## kill -9 parts of the embedded engine 30 times and count what survives
+	@$(BIN)/python tests/engine/stress.py
+
 fix: env  ## mend what the linter can mend
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
@@ -65,4 +68,4 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 system:
 	@sh .ci/packages buildah skopeo runc mmdebstrap tini iproute2 git docker-registry
 
-.PHONY: help build test check bench fix lock doctor clean env system
+.PHONY: help build test check bench stress fix lock doctor clean env system

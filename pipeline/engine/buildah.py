@@ -125,12 +125,16 @@ class Buildah:
         return path
 
     async def close(self) -> None:
-        """Unmount what is mounted for reading."""
+        """Unmount what is mounted for reading; remove the working containers that are left."""
         for path in mounting.mounts_below(self.tmpfs):
             mounting.unmount(path)
         for working in self._readers:
             await self.remove(working)
         self._readers.clear()
+        # A buildah that was killed may have made a container and not said so.
+        for name in self.stack.containers():
+            if name.rpartition("-")[0] == self.session:
+                await self.remove(Working(name, self.tmpfs / "mounts" / name))
 
     @contextlib.asynccontextmanager
     async def working(self, image: str | None) -> AsyncIterator[Working]:

@@ -51,6 +51,11 @@ class LayerStack:
         layers = {name: one["layer"] for one in listed for name in one.get("names") or []}
         return str(layers[container])
 
+    def containers(self) -> list[str]:
+        """Return the names of the working containers."""
+        listed = self._index("overlay-containers/containers.json")
+        return [name for one in listed for name in one.get("names") or []]
+
     def folder(self, layer: str) -> Path:
         """Return the folder of one layer."""
         return self.root / "overlay" / layer

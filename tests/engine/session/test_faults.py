@@ -79,7 +79,8 @@ def test_interrupt_stops_the_exec_and_removes_its_mounts(program: Start, seconds
     started.send_signal(signal.SIGINT)
     started.communicate(timeout=30)
 
-    assert time.monotonic() - began < 2
+    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert time.monotonic() - began < 2 * busy  # 0.4 to 0.8 s on an idle machine
     assert started.returncode != 0
     assert leftovers(f"sleep {seconds}", started.pid) == []
 
