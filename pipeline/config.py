@@ -59,6 +59,8 @@ class VariantConfig(Declared):
     """Runtime format of this variant's models where it differs from the model's own."""
     budget_mb: Annotated[int, Field(gt=0)] | None = None
     """Largest accepted uncompressed size of the image in MB (10^6 bytes)."""
+    budget_compressed_mb: Annotated[int, Field(gt=0)] | None = None
+    """Largest accepted sum of the zstd layers in MB (10^6 bytes)."""
     os_packages: tuple[Name, ...] = ()
     """Debian packages for the runtime beyond those that ELF files ask for."""
     build_packages: tuple[Name, ...] = ()

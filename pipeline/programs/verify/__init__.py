@@ -1,0 +1,1 @@
+"""Look whether an image keeps its promises: its files, its configuration, its running service."""

@@ -1,0 +1,124 @@
+"""Promise about shared libraries: everything that an ELF file needs is in the image."""
+
+import io
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from elftools.common.exceptions import ELFError  # type: ignore[import-not-found]
+from elftools.elf.elffile import ELFFile  # type: ignore[import-not-found]
+
+from verify.image import Entry, Image
+from verify.subject import Subject
+from verify.verdict import Promise, Seen
+
+MAGIC: Final = b"\x7fELF"
+HOST_DRIVER: Final = re.compile(r"libcuda\.so|libnvidia-|libnvcuvid\.so")
+"""Libraries that the NVIDIA container runtime mounts from the host; never in an image."""
+BUILT_IN: Final = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
+"""Folders that the loader searches without being told. Source: ld.so(8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the dynamic section of one ELF file asks for."""
+
+    sonames: tuple[str, ...]
+    folders: tuple[str, ...]
+    """RPATH and RUNPATH, $ORIGIN resolved."""
+    interpreter: str
+    """Path of the dynamic loader; "" for a library."""
+
+
+def resolvable(subject: Subject) -> Seen:
+    """Look up every needed library as the loader would."""
+    image = subject.image
+    folders = list(_loader_folders(image))
+    brought = {entry.name for entry in image.files if "/site-packages/" in entry.path}
+    wrong: list[str] = []
+    count = 0
+    for entry in image.files:
+        needs = needs_of(image, entry)
+        if needs is None:
+            continue
+        count += 1
+        wrong += [
+            f"{entry.path} needs {soname}{_package(image, entry)}"
+            for soname in needs.sonames
+            if not _found(image, soname, [*needs.folders, *folders])
+            # Its package loads it before it is needed, as the CUDA wheels do.
+            and soname not in brought
+            and not HOST_DRIVER.match(soname)
+        ]
+        if needs.interpreter and not image.find(needs.interpreter):
+            wrong.append(f"{entry.path} needs the loader {needs.interpreter}")
+    return Seen(wrong, f"{count} ELF files")
+
+
+def needs_of(image: Image, entry: Entry) -> Needs | None:
+    """Return what a file needs; None for what is no ELF file."""
+    if not entry.member.isreg() or image.data[entry.start : entry.start + 4] != MAGIC:
+        return None
+    try:
+        elf = ELFFile(io.BytesIO(image.contents(entry)))
+        dynamic = next(iter(elf.iter_segments("PT_DYNAMIC")), None)
+        tags = list(dynamic.iter_tags()) if dynamic else []
+        interpreter = next((part.get_interp_name() for part in elf.iter_segments("PT_INTERP")), "")
+    except ELFError as error:
+        raise ValueError(f"{entry.path}: broken ELF file: {error}") from error
+    origin = posixpath.dirname(entry.path)
+    texts = [
+        str(getattr(tag, "rpath", "") or getattr(tag, "runpath", ""))
+        for tag in tags
+        if tag.entry.d_tag in ("DT_RPATH", "DT_RUNPATH")
+    ]
+    places = [place for text in texts for place in text.split(":") if place]
+    return Needs(
+        sonames=tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"),
+        folders=tuple(
+            posixpath.normpath(place.replace("${ORIGIN}", origin).replace("$ORIGIN", origin))
+            for place in places
+        ),
+        interpreter=interpreter,
+    )
+
+
+def _found(image: Image, soname: str, folders: list[str]) -> bool:
+    if "/" in soname:
+        return image.find(soname) is not None
+    return any(image.find(posixpath.join(folder, soname)) for folder in folders)
+
+
+def _loader_folders(image: Image) -> Iterator[str]:
+    """Yield the folders of ld.so.conf, then the built-in ones with the multiarch folders."""
+    confs = sorted(path for path in image.tree if path.startswith("/etc/ld.so.conf.d/"))
+    for conf in confs:
+        lines = (line.strip() for line in image.text(conf).splitlines())
+        yield from (line for line in lines if line.startswith("/"))
+    yield from sorted(path for path in image.tree if re.match(r"^(/usr)?/lib/[^/]+-linux-gnu[^/]*$", path))
+    yield from BUILT_IN
+
+
+def _package(image: Image, entry: Entry) -> str:
+    """Return " (wheel NAME VERSION)" for a file that a wheel's RECORD lists, else ""."""
+    site, mark, inside = entry.path.partition("/site-packages/")
+    if not mark:
+        return ""
+    for path in image.tree:
+        if path.startswith(f"{site}{mark}") and path.endswith(".dist-info/RECORD"):
+            if re.search(rf"^{re.escape(inside)},", image.text(path), re.MULTILINE):
+                name, _, version = path.split("/")[-2].removesuffix(".dist-info").rpartition("-")
+                return f" (wheel {name} {version})"
+    return ""
+
+
+PROMISES: Final = (
+    Promise(
+        "shared libraries resolvable",
+        resolvable,
+        "every NEEDED library in the image, the host's NVIDIA driver apart",
+        "Add the Debian package that has it to os_packages, or switch off the prune rule that took it.",
+    ),
+)

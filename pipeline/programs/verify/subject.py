@@ -1,0 +1,80 @@
+"""What is held against what: the image, and what is known of how it was made."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from verify.image import Entry, Image
+from verify.verdict import CannotTellError, Seen
+
+SLIM = "--base=slim keeps a normal Debian userland"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the pipeline says of the image; every check compares the image with this."""
+
+    base: str = "small"
+    """small or slim."""
+    base_reference: str = ""
+    """Base image that was resolved, `NAME@sha256:…`."""
+    labels: dict[str, str] = field(default_factory=dict)
+    """Labels that the image must carry."""
+    port: int = 8000
+    ready: str = "/health"
+    """Path that answers 200 once requests can be served."""
+    epoch: int = 315532800
+    """Latest time that a file may have, in seconds since 1970."""
+    budget_mb: int | None = None
+    """Largest sum of the files' sizes, in MB (10^6 bytes); None: not declared."""
+    budget_compressed_mb: int | None = None
+    """Largest sum of the zstd layers, in MB (10^6 bytes)."""
+    licences: tuple[str, ...] = ()
+    """SPDX identifiers that may be in the image."""
+    models: tuple[str, ...] = ()
+    """Names of the models that the image must hold, and no others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """An image, the facts, and the things that it was made from."""
+
+    image: Image
+    facts: Facts
+    lock: str
+    """Hash-pinned requirements of the variant."""
+    wheels: Path
+    """Folder of the wheel files that were installed."""
+    models_lock: dict[str, Any]
+    """models.lock, parsed; empty where the service has none."""
+    compressed_bytes: int
+    """Sum of the zstd layers."""
+    canaries: tuple[bytes, ...] = ()
+    """Values that must be nowhere in the image: the credentials that the build was given."""
+    base_root: Path = Path("/")
+    """Root of the base image: where this program runs."""
+
+    def of_base(self, entry: Entry) -> bool:
+        """Return whether the base image has the same path, with a file of the same size."""
+        place = self.base_root / entry.path.lstrip("/")
+        if not os.path.lexists(place):
+            return False
+        return not entry.member.isreg() or place.lstat().st_size == entry.size
+
+    def seen(self, wrong: Iterable[Entry], texts: Sequence[str] | None = None) -> Seen:
+        """Return the offenders as what was seen; with --base=slim the base's own files are excused.
+
+        Raises:
+            CannotTellError: only files of the base itself offend, and the image stands on all of it.
+
+        """
+        entries = list(wrong)
+        named = dict(zip([entry.path for entry in entries], texts or [e.path for e in entries], strict=True))
+        if self.facts.base == "slim":
+            own = [entry for entry in entries if not self.of_base(entry)]
+            if entries and not own:
+                raise CannotTellError(f"{SLIM}: {len(entries)} such files are the base's own")
+            entries = own
+        return Seen(sorted(named[entry.path] for entry in entries), f"{len(self.image.tree)} paths")
