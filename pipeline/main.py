@@ -25,6 +25,7 @@ from pipeline.scan_config import Scanner
 from pipeline.signing import published_list, verified
 from pipeline.tags import TagWishes
 from pipeline.variants import Base, Variant
+from pipeline.verify import verified_table
 
 Which = Annotated[Variant, Doc("Which image")]
 On = Annotated[Base, Doc("What the image stands on")]
@@ -120,6 +121,11 @@ class Wheelhouse:
         assembly = await self._assembly()
         reports = test_reports if gate else test_outcomes
         return await reports(assembly.builder, await assembly.subject(variant, base))
+
+    @function
+    async def verify(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> str:
+        """Check every promise of an image; fail listing each that is broken."""
+        return await verified_table(await self._assembly(), variant, base)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     async def publish(  # noqa: PLR0913, PLR0917 - arguments of the command line
