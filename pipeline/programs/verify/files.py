@@ -146,9 +146,7 @@ PROMISES: Final = (
     Promise("no shell", shells, "no command interpreter", MEND_BASE),
     Promise("no compiler", compilers, "no compiler, linker or build tool", MEND_BASE),
     Promise("no pip", installers, "no installer of Python packages", MEND_BASE),
-    Promise(
-        "no package manager", package_managers, "no apt, dpkg, apk, rpm, and none of their data", MEND_BASE
-    ),
+    Promise("no package manager", package_managers, "no apt, dpkg, apk, rpm; none of their data", MEND_BASE),
     Promise(
         "no headers",
         headers,
@@ -160,7 +158,7 @@ PROMISES: Final = (
         "no repository or credentials by name",
         private_files,
         "no .git, .env, .netrc, key files, … in any layer",
-        "Add them to .gitignore, and take them out of the folder that is copied: deleting them later hides nothing.",
+        "Take them out of the folder that is copied: deleting them in a later layer hides nothing.",
     ),
     Promise(
         "no set-user-id files",

@@ -107,10 +107,11 @@ def _package(image: Image, entry: Entry) -> str:
     if not mark:
         return ""
     for path in image.tree:
-        if path.startswith(f"{site}{mark}") and path.endswith(".dist-info/RECORD"):
-            if re.search(rf"^{re.escape(inside)},", image.text(path), re.MULTILINE):
-                name, _, version = path.split("/")[-2].removesuffix(".dist-info").rpartition("-")
-                return f" (wheel {name} {version})"
+        if not path.startswith(f"{site}{mark}") or not path.endswith(".dist-info/RECORD"):
+            continue
+        if re.search(rf"^{re.escape(inside)},", image.text(path), re.MULTILINE):
+            name, _, version = path.split("/")[-2].removesuffix(".dist-info").rpartition("-")
+            return f" (wheel {name} {version})"
     return ""
 
 

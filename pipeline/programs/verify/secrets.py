@@ -44,7 +44,7 @@ WINDOW: Final = 256
 """Bytes after the beginning in which a key ends."""
 SHORTEST: Final = 8
 """Shorter values are found everywhere by chance."""
-DETECTORS: Final = [
+DETECTORS: Final = (
     "ArtifactoryDetector",
     "AWSKeyDetector",
     "AzureStorageKeyDetector",
@@ -69,7 +69,7 @@ DETECTORS: Final = [
     "StripeDetector",
     "TelegramBotTokenDetector",
     "TwilioKeyDetector",
-]
+)
 """All of detect-secrets but the one for public addresses."""
 ENTROPY: Final = {"Base64HighEntropyString": 4.5, "HexHighEntropyString": 3.0}
 """Bits per character from which a quoted string counts as random. Source: detect-secrets' defaults."""

@@ -67,9 +67,7 @@ def _within(size_mb: float, budget_mb: int | None, key: str) -> Seen:
 SEE_LAYERS: Final = "See `wheelhouse call layers`; raise the budget only for what the service needs."
 PROMISES: Final = (
     Promise("size within budget", raw, "at most budget_mb uncompressed", SEE_LAYERS),
-    Promise(
-        "compressed size within budget", compressed, "at most budget_compressed_mb with zstd", SEE_LAYERS
-    ),
+    Promise("compressed size within budget", compressed, "at most budget_compressed_mb in zstd", SEE_LAYERS),
     Promise(
         "nothing covered by other layers",
         covered,

@@ -39,6 +39,7 @@ READY_S: Final = 60
 WITHOUT_MODEL_S: Final = 6
 """How long a service without its model is watched; the reference service loads in 0.2 s."""
 ORPHANS: Final = 5
+TEMPORARY: Final = "/tmp"  # noqa: S108 - the path inside the image
 LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
@@ -53,7 +54,7 @@ class Confined:
         _call("unshare", LIBC.unshare(NAMESPACES))
         _mount("none", "/", "", RECURSIVE | PRIVATE)
         _mount(root, root, "", BIND | RECURSIVE)
-        _mount("tmpfs", f"{root}/tmp", "tmpfs", NO_SUID, "mode=1777")
+        _mount("tmpfs", f"{root}{TEMPORARY}", "tmpfs", NO_SUID, "mode=1777")
         _mount("tmpfs", f"{root}/dev", "tmpfs", NO_SUID, "mode=755,size=64k")
         for name in ("null", "zero", "full", "random", "urandom"):
             Path(f"{root}/dev/{name}").touch()

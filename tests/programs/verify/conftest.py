@@ -1,7 +1,9 @@
 """Give the tests a small image that keeps every promise, and ways to break one."""
 
+import importlib.util
 import io
 import json
+import marshal
 import sys
 import tarfile
 import zipfile
@@ -37,9 +39,6 @@ METADATA = "Metadata-Version: 2.4\nName: demo\nVersion: 1.0\nLicense-Expression:
 
 def pyc(source: str) -> bytes:
     """Return unchecked-hash bytecode of this Python."""
-    import importlib.util
-    import marshal
-
     code = compile(source, "x", "exec")
     header = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
     return header + importlib.util.source_hash(source.encode()) + marshal.dumps(code)
@@ -153,7 +152,8 @@ def small(tmp_path: Path, python: Path) -> Small:
         "models/mini/provenance.json", json.dumps({"revision": "r", "licence": "mit", "files": [source]})
     )
     (tmp_path / "models.lock").write_text(
-        f'[models.mini]\nrevision = "r"\n[[models.mini.files]]\npath = "model.safetensors"\nsha256 = "{"1" * 64}"\n'
+        f'[models.mini]\nrevision = "r"\n[[models.mini.files]]\npath = "{source["path"]}"\n'
+        f'sha256 = "{source["sha256"]}"\n'
     )
     image.add("srv/app/rag/main.py", "A = 1\n")
     image.add(f"srv/app/rag/__pycache__/main.{TAG}.pyc", pyc("A = 1\n"))

@@ -1,7 +1,9 @@
 """Each promise that files and settings keep: an image that keeps all, and one that breaks each."""
 
+import shutil
 import tarfile
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
 
@@ -202,9 +204,6 @@ def test_a_password_in_the_environment_is_found(small):
 
 def test_a_missing_library_is_named(small):
     """A library that the loader would not find is named with the file that needs it."""
-    import shutil
-    from pathlib import Path
-
     small.add("usr/lib/extra.so", Path(shutil.which("tail") or "/usr/bin/tail").read_bytes())
 
     checks = small.verdicts()
