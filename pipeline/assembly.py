@@ -161,7 +161,7 @@ class Assembly:
         venv = environment(await self.workshop(), wheels, self.config, variant)
         tree = await venv.tree.sync()
         bottom = await base_image(await self.workshop(), tree, self.config.variant(variant), base)
-        await prove(bottom, tree, venv.pruned)
+        await prove(await self.workshop(), bottom, tree, venv.pruned)
         return bottom, tree
 
     async def subject(self, variant: Variant, base: Base) -> Subject:

@@ -16,7 +16,16 @@ VENV: Final = "/opt/venv"
 APP: Final = "/srv/app"
 MODELS: Final = "/models"
 CUDA: Final = ["lib/python*/site-packages/nvidia", "lib/python*/site-packages/nvidia_*.dist-info"]
-INSTALLER: Final = ("install_wheels.py", "prune.py", "prune_rules.py", "rootfs_rules.py")
+INSTALLER: Final = (
+    "elf.py",
+    "elf_symbols.py",
+    "install_wheels.py",
+    "prune.py",
+    "prune_rules.py",
+    "rootfs_rules.py",
+    "unused_libraries.py",
+)
+SYMBOLS: Final = ("elf.py", "elf_symbols.py", "prove_symbols.py", "rootfs_rules.py")
 USER: Final = "1001:1001"
 INIT: Final = ("/usr/bin/tini", "--")
 """Process 1: reaps what the service's own children leave behind, and hands signals on."""
@@ -77,13 +86,20 @@ def environment(builder: Builder, wheels: dagger.Directory, config: Config, vari
     return Environment(tree=installed.directory(VENV), pruned=installed.file("/out/pruned.json"))
 
 
-async def prove(base: dagger.Container, venv: dagger.Directory, pruned: dagger.File) -> None:
-    """Import every top-level module of every distribution on the base that will run them.
+async def prove(
+    builder: Builder, base: dagger.Container, venv: dagger.Directory, pruned: dagger.File
+) -> None:
+    """Import every module and find every symbol of every distribution on the base that will run them.
 
     Raises:
-        dagger.ExecError: a module cannot be imported; stderr names it, and the prune rule to blame.
+        dagger.ExecError: a module cannot be imported, or a library wants a symbol that nothing gives;
+            stderr names it, and the prune rule to blame.
 
     """
+    symbols = builder.with_tools(base.with_mounted_directory(VENV, venv), *SYMBOLS)
+    await symbols.with_exec(
+        [f"{VENV}/bin/python", "/programs/prove_symbols.py", "--site", f"{VENV}/lib"]
+    ).sync()
     python = [f"{VENV}/bin/python", "/programs/prove_imports.py", "--pruned", "/in/pruned.json"]
     await (
         base.with_mounted_directory(VENV, venv)

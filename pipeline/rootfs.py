@@ -14,11 +14,13 @@ PROGRAMS: Final = (
     "assemble_rootfs.py",
     "dpkg.py",
     "elf.py",
+    "elf_symbols.py",
     "install_wheels.py",
     "prune.py",
     "prune_rules.py",
     "rootfs_files.py",
     "rootfs_rules.py",
+    "unused_libraries.py",
 )
 INIT: Final = "tini"
 """Debian package of the process that reaps what the service leaves behind: Python as PID 1 does not."""

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from prune_rules import RULES, STRIP_GAIN, STRIP_SPARES, SYMBOLS, Rule
+from prune_rules import RULES, STRIP_GAIN, STRIP_SPARES, SYMBOLS, UNUSED, Rule
 from rootfs_rules import RULES as ROOTFS_RULES
 
 ELF_MAGIC = b"\x7fELF"
@@ -36,7 +36,7 @@ def prune(site: Path, keep: frozenset[str]) -> Report:
         ValueError: keep names no rule.
 
     """
-    names = {rule.name for rule in RULES} | {SYMBOLS} | KEPT_ELSEWHERE
+    names = {rule.name for rule in RULES} | {SYMBOLS, UNUSED} | KEPT_ELSEWHERE
     if unknown := keep - names:
         raise ValueError(f"keep names {sorted(unknown)}; expected some of {sorted(names)}")
     report: Report = {}
@@ -50,6 +50,9 @@ def prune(site: Path, keep: frozenset[str]) -> Report:
         for path in matched:
             path.unlink()
         paths = [path for path in paths if path not in set(matched)]
+    if UNUSED not in keep and (site / "nvidia").is_dir():
+        report |= _drop_unused(site)
+        paths = [path for path in paths if path.exists()]
     if SYMBOLS not in keep:
         saved = sum(_strip(path) for path in paths if _strippable(path, site))
         report[SYMBOLS] = {
@@ -60,6 +63,17 @@ def prune(site: Path, keep: frozenset[str]) -> Report:
     _forget(site, {name for entry in report.values() for name in entry["dropped"]})
     _remove_empty_folders(site)
     return report
+
+
+def _drop_unused(site: Path) -> Report:
+    """Drop linked and never called CUDA libraries; report them, or nothing."""
+    from unused_libraries import drop_unused  # noqa: PLC0415 - reads ELF files: only where there are such
+
+    unused = drop_unused(site)
+    dropped = [path.relative_to(site).as_posix() for path, _ in unused]
+    reason = "linked by a library that uses no symbol of it; the link goes too"
+    entry = {"reason": reason, "bytes": sum(size for _, size in unused), "dropped": dropped}
+    return {UNUSED: entry} if unused else {}
 
 
 def prune_scripts(folder: Path, keep: set[str]) -> None:

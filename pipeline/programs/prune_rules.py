@@ -18,6 +18,8 @@ class Rule:
 
 SYMBOLS = "symbols"
 """Name of the rule that strips instead of dropping: names of local functions, read by debuggers."""
+UNUSED = "cuda-unused"
+"""Name of the rule that drops CUDA libraries whose users link them and use no symbol of them."""
 STRIP_SPARES = ("nvidia/*", "torch/*")
 """Not stripped: the vendors strip these themselves, and a CUDA library cannot be proven without a GPU."""
 STRIP_GAIN = 0.02
