@@ -18,6 +18,7 @@ from pipeline.scan import Advisories, Question, findings, require_passed
 from pipeline.signing import LISTS, Document, referrers, signed
 from pipeline.tags import GitState, TagWishes, image_tags
 from pipeline.variants import Base, Variant
+from pipeline.verify import verified_table
 
 FINDINGS: Final = "findings.json"
 FINDINGS_TYPE: Final = "application/vnd.wheelhouse.findings.v1+json"
@@ -88,7 +89,7 @@ async def published(
         variants=wanted.variants,
         wishes=wanted.wishes,
         compression=wanted.compression,
-        gates=(evidence.test, evidence.scan),
+        gates=(evidence.test, evidence.verify, evidence.scan),
         documents=evidence.documents,
     )
     return await publish_images(assembly, publication)
@@ -153,6 +154,15 @@ class Evidence:
 
         """
         await test_reports(self.assembly.builder, subject)
+
+    async def verify(self, subject: Subject) -> None:
+        """Check every promise about the image.
+
+        Raises:
+            ChecksFailedError: one is not kept.
+
+        """
+        await verified_table(self.assembly, subject.variant, Base.SMALL)
 
     async def scan(self, subject: Subject) -> None:
         """Scan the image.
