@@ -83,7 +83,7 @@ async def test_reports(builder: Builder, subject: Subject) -> dagger.Directory:
     failed = [one for one in await _outcomes(builder, subject) if one.exit_code]
     if failed:
         lines = [f"{one.name} (exit code {one.exit_code}):\n{one.output}" for one in failed]
-        raise ChecksFailedError.gathered("test", [*lines, KEEP_REPORTS])
+        raise ChecksFailedError.gathered("test", lines, KEEP_REPORTS)
     return await test_outcomes(builder, subject)
 
 

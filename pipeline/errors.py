@@ -32,9 +32,10 @@ class ChecksFailedError(PipelineError):
     """Several independent checks failed; every one is listed."""
 
     @classmethod
-    def gathered(cls, title: str, lines: Sequence[str]) -> Self:
-        """Return one error that lists every line under the title."""
-        return cls("\n".join([f"{title}: {len(lines)} failed", *(f"  - {line}" for line in lines)]))
+    def gathered(cls, title: str, lines: Sequence[str], do: str = "") -> Self:
+        """Return one error that lists every line under the title, and what to do about all of them."""
+        listed = [f"{title}: {len(lines)} failed", *(f"  - {line}" for line in lines), do]
+        return cls("\n".join(listed).rstrip())
 
 
 def near_miss(word: str, known: Iterable[str]) -> str:

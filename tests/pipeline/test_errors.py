@@ -23,3 +23,4 @@ def test_a_far_miss_suggests_nothing():
 def test_all_failures_are_listed():
     """One error carries a line per failed check."""
     assert str(ChecksFailedError.gathered("test", ["a", "b"])) == "test: 2 failed\n  - a\n  - b"
+    assert str(ChecksFailedError.gathered("test", ["a"], "Retry.")) == "test: 1 failed\n  - a\nRetry."
