@@ -88,6 +88,7 @@ class Confined:
             return None
         child = os.fork()
         if child == 0:
+            self.log = self.log.with_suffix(".probe")
             self._become(test[1:])
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
