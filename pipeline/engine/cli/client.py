@@ -47,8 +47,8 @@ def import_client() -> None:
 def _share_converters() -> None:
     """Let the client's contexts share what does not depend on them."""
     core = sys.modules.get("dagger.client._core")
-    make = getattr(core, "make_converter", None)
-    if core is None or make is None:
+    make: Any = getattr(core, "make_converter", None)
+    if core is None or not callable(make):
         return
     shared = make(None)
 

@@ -40,7 +40,7 @@ class SessionTransport(AsyncTransport):
 
     async def execute(self, request: GraphQLRequest, *_: Any, **__: Any) -> ExecutionResult:
         """Run one document."""
-        task: asyncio.Task[dict[str, Any]] = asyncio.ensure_future(self._run(request.document))  # type: ignore[assignment]
+        task: asyncio.Task[dict[str, Any]] = asyncio.ensure_future(self._run(request.document))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
         answer = await asyncio.shield(task)
