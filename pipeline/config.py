@@ -97,7 +97,7 @@ class ServiceConfig(Declared):
     models: dict[Name, ModelConfig] = Field(default_factory=dict)
     """Models by name."""
     licences: tuple[Name, ...] = ()
-    """Licences of models allowed beyond the usual open ones, as SPDX identifiers."""
+    """Licences of models and packages allowed beyond the usual open ones, as SPDX identifiers."""
     scan: ScanConfig = ScanConfig()
     """What fails a scan."""
 

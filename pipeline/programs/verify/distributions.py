@@ -138,17 +138,26 @@ def _same(image: Image, entry: Entry, wheel: Wheel, inside: str) -> bool:
     digest = urlsafe_b64encode(sha256(data).digest()).rstrip(b"=").decode()
     if wheel.members[inside] in (f"sha256={digest}", ""):
         return True
-    return data[:4] == b"\x7fELF" and _loaded(data) == _loaded(wheel.read(inside))
+    if data[:4] != b"\x7fELF":
+        return False
+    found, original = _loaded(data), _loaded(wheel.read(inside))
+    return found == original and set(_dynamic(data)) <= set(_dynamic(wheel.read(inside)))
 
 
 def _loaded(data: bytes) -> dict[tuple[str, int], bytes]:
-    """Return the sections that are mapped, by name and address: stripping symbols leaves them as they are."""
+    """Return the sections that are mapped but .dynamic, by name and address: stripping leaves them."""
     sections = ELFFile(io.BytesIO(data)).iter_sections()
     return {
         (part.name, part["sh_addr"]): part.data()
         for part in sections
-        if part["sh_flags"] & SHF_ALLOC and part["sh_type"] != "SHT_NOBITS"
+        if part["sh_flags"] & SHF_ALLOC and part["sh_type"] not in ("SHT_NOBITS", "SHT_DYNAMIC")
     }
+
+
+def _dynamic(data: bytes) -> list[tuple[str, int]]:
+    """Return the entries of .dynamic: links to dropped libraries may be missing, none may be new."""
+    part = next(iter(ELFFile(io.BytesIO(data)).iter_segments("PT_DYNAMIC")), None)
+    return [(str(tag.entry.d_tag), int(tag.entry.d_val)) for tag in part.iter_tags()] if part else []
 
 
 def _inside(member: str) -> str:

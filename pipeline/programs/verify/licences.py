@@ -124,6 +124,6 @@ PROMISES: Final = (
         "licences allowed",
         licences,
         "wheels and models under licences of the list, no AGPL, SSPL or non-free Debian package",
-        "Use another package, or name the licence in the variant's `licences` after reading it.",
+        "Use another package, or name the licence in `licences` of [tool.wheelhouse] after reading it.",
     ),
 )
