@@ -3,10 +3,11 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -36,16 +37,30 @@ def session(workdir: str | None, settings: Settings) -> int:
 async def _run(command: Sequence[str], settings: Settings) -> int:
     async with open_session(settings) as opened:
         lent = {"DAGGER_SESSION_PORT": str(opened.port), "DAGGER_SESSION_TOKEN": opened.token}
-        environ = {**settings.environ, "OTEL_SDK_DISABLED": "true", **lent}
+        environ = {**with_own_programs(settings.environ), "OTEL_SDK_DISABLED": "true", **lent}
         started: asyncio.Future[asyncio.subprocess.Process] = asyncio.get_running_loop().create_future()
         _forward_signals(started)
         try:
-            process = await asyncio.create_subprocess_exec(*command, env=environ, cwd=settings.workdir)
+            found = shutil.which(command[0], path=environ.get("PATH")) or command[0]
+            process = await asyncio.create_subprocess_exec(
+                found, *command[1:], env=environ, cwd=settings.workdir
+            )
         except (FileNotFoundError, PermissionError) as error:
             raise CommandError(f"{command[0]} cannot be run: {error.strerror}") from error
         started.set_result(process)
         code = await process.wait()
     return code if code >= 0 else SIGNALLED - code
+
+
+def with_own_programs(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment whose `python` has the client: the one that this program runs on.
+
+    A virtual environment that the caller has activated is the caller's choice and stays first.
+    """
+    own, path = str(Path(sys.executable).parent), environ.get("PATH", os.defpath)
+    chosen = environ.get("VIRTUAL_ENV") or environ.get("CONDA_PREFIX")
+    order = (path, own) if chosen else (own, path)
+    return {**environ, "PATH": os.pathsep.join(order)}
 
 
 def _forward_signals(started: "asyncio.Future[asyncio.subprocess.Process]") -> None:
