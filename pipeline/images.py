@@ -38,6 +38,8 @@ ENVIRONMENT: Final = {
     "LANG": "C.UTF-8",
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
+    # Read when the library is loaded. Without it ONNX Runtime writes a device id below HOME and sends.
+    "ORT_DISABLE_TELEMETRY": "1",
 }
 """Environment of every image; the variant and the service add theirs."""
 PROBE: Final = (

@@ -1,5 +1,6 @@
 """Embedder: texts in, float32 (n, dimensions) of L2 norm 1 out."""
 
+import os
 from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -151,6 +152,8 @@ def _open_tokenizer(settings: Settings, card: ModelCard) -> Any:
 
 
 def _open_session(settings: Settings) -> Any:
+    # Read when the library is loaded: without it ONNX Runtime writes below HOME and reports home.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime as ort  # noqa: PLC0415 - only the local variants have it
 
     options = ort.SessionOptions()

@@ -1,10 +1,13 @@
 """Run a model on tokenised texts with ONNX Runtime on the processor."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# Read when the library is loaded: without it ONNX Runtime reports home.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
