@@ -10,6 +10,7 @@ import json
 import sys
 import tarfile
 from collections import Counter
+from itertools import groupby
 from typing import Any
 
 LARGEST = 4
@@ -25,7 +26,10 @@ def main() -> int:
 
 
 def table(raw_path: str, zstd_path: str) -> str:
-    """Return one line per layer: sizes in MB (10^6 bytes) and its largest folders; then the sums."""
+    """Return a line per layer: sizes in MB (10^6 bytes) and its largest folders; then the sums.
+
+    Neighbours that hold the same folders, as the shares of the application do, have one line.
+    """
     compressed = [layer["size"] for layer in _manifest(zstd_path)["layers"]]
     seen: set[str] = set()
     waste = 0
@@ -36,14 +40,24 @@ def table(raw_path: str, zstd_path: str) -> str:
             waste += twice
             rows.append((descriptor["size"], packed, sizes))
     lines = [f"{'layer':>5} {'raw MB':>9} {'zstd MB':>9}  largest contents (MB)"]
-    for number, (raw, packed, sizes) in enumerate(rows, 1):
-        largest = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in sizes.most_common(LARGEST))
-        lines.append(f"{number:>5} {raw / 1e6:>9.2f} {packed / 1e6:>9.2f}  {largest}")
+    for _, numbered in groupby(enumerate(rows, 1), key=lambda row: frozenset(row[1][2])):
+        lines.append(_line(list(numbered)))
     raw_total = sum(row[0] for row in rows)
     sums = (
         f"{'all':>5} {raw_total / 1e6:>9.2f} {sum(compressed) / 1e6:>9.2f}  written twice {waste / 1e6:.2f}"
     )
     return "\n".join([*lines, sums]) + "\n"
+
+
+def _line(numbered: list[tuple[int, tuple[int, int, Counter[str]]]]) -> str:
+    numbers = [number for number, _ in numbered]
+    raw, packed = (sum(row[column] for _, row in numbered) / 1e6 for column in (0, 1))
+    sizes: Counter[str] = Counter()
+    for _, row in numbered:
+        sizes.update(row[2])
+    largest = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in sizes.most_common(LARGEST))
+    which = f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
+    return f"{which:>5} {raw:>9.2f} {packed:>9.2f}  {largest}"
 
 
 def _manifest(path: str) -> dict[str, Any]:
