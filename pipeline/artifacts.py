@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from textwrap import fill
 from typing import TypeVar
 
 import dagger
@@ -12,6 +13,8 @@ from pipeline.layers import layer_table
 from pipeline.variants import Base, Variant
 
 T = TypeVar("T")
+WIDTH = 110
+"""Columns of the page."""
 
 
 async def image_artifacts(assembly: Assembly, variant: Variant, base: Base) -> dagger.Directory:
@@ -25,7 +28,7 @@ async def image_artifacts(assembly: Assembly, variant: Variant, base: Base) -> d
     page = [
         table.rstrip(),
         "",
-        f"wheels   {len(wheels)}: {', '.join(_distribution(wheel) for wheel in wheels)}",
+        _wrapped("wheels   ", f"{len(wheels)}: {', '.join(_distribution(wheel) for wheel in wheels)}"),
         f"models   {', '.join(models) or 'none'}",
         "seconds  " + ", ".join(f"{stage} {spent:.1f}" for stage, spent in seconds.items()),
     ]
@@ -60,6 +63,12 @@ async def _timed(seconds: dict[str, float], stage: str, work: Callable[[], Await
     result = await work()
     seconds[stage] = time.monotonic() - started
     return result
+
+
+def _wrapped(head: str, text: str) -> str:
+    """Return a line of the page, wrapped below its head."""
+    indent = " " * len(head)
+    return fill(text, WIDTH, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _distribution(wheel: str) -> str:

@@ -17,6 +17,10 @@ LARGEST = 4
 """Folders named for each layer."""
 DEPTH = {"opt": 6, "usr": 4}
 """Parts of a path that make up a folder of the table, by its first part; 2 elsewhere."""
+SHALLOW = 2
+"""Parts of a path below which it is named in full."""
+WORTH_NAMING = 50_000
+"""Bytes below which a folder would show as 0.0 MB."""
 
 
 def main() -> int:
@@ -55,9 +59,15 @@ def _line(numbered: list[tuple[int, tuple[int, int, Counter[str]]]]) -> str:
     sizes: Counter[str] = Counter()
     for _, row in numbered:
         sizes.update(row[2])
-    largest = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in sizes.most_common(LARGEST))
+    most = [(path, size) for path, size in sizes.most_common(LARGEST) if size >= WORTH_NAMING]
+    largest = ", ".join(f"{_short(path)} {size / 1e6:.1f}" for path, size in most)
     which = f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
     return f"{which:>5} {raw:>9.2f} {packed:>9.2f}  {largest}"
+
+
+def _short(path: str) -> str:
+    """Return a folder's name as the table gives it: deep ones without what leads to them."""
+    return path if path.count("/") < SHALLOW else path.rsplit("/", 1)[1]
 
 
 def _manifest(path: str) -> dict[str, Any]:
