@@ -2,7 +2,10 @@
 
 import ast
 import re
+import runpy
 from pathlib import Path
+
+from pipeline.config import ServiceConfig, VariantConfig
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -32,3 +35,11 @@ def test_first_screen_says_how_to_begin() -> None:
     screen = "\n".join(README.splitlines()[:20])
 
     assert all(words in screen for words in ("make build", "make test", "dagger call build --variant=cpu"))
+
+
+def test_the_page_of_keys_is_what_the_classes_declare() -> None:
+    """docs/config.md has every key with its default; `python docs/config.py` writes it anew."""
+    written = runpy.run_path(str(ROOT / "docs" / "config.py"))["page"]()
+
+    assert (ROOT / "docs" / "config.md").read_text() == written
+    assert written.count("| `") >= len(ServiceConfig.model_fields) + len(VariantConfig.model_fields)

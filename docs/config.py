@@ -1,0 +1,53 @@
+"""Write docs/config.md: every key of `[tool.wheelhouse]`, read off the classes that check them.
+
+`python docs/config.py` writes it anew; a test compares.
+"""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TABLES = {
+    "[tool.wheelhouse]": ("config.py", "ServiceConfig"),
+    "[tool.wheelhouse.variants.cpu]": ("config.py", "VariantConfig"),
+    "[tool.wheelhouse.models.NAME]": ("config.py", "ModelConfig"),
+    "[tool.wheelhouse.scan]": ("scan_config.py", "ScanConfig"),
+    "[[tool.wheelhouse.scan.ignores]]": ("scan_config.py", "Ignored"),
+}
+HEAD = """# The keys of `[tool.wheelhouse]`
+
+Written by `python docs/config.py`; a test compares. A service declares its image in its own
+pyproject.toml and nowhere else. An unknown key or a wrong value is one error that names the key,
+what was found, what is legal and the near miss. `app/pyproject.toml` is a whole example.
+"""
+
+
+def page() -> str:
+    """Return the page: one table per table of the configuration."""
+    return "\n".join([HEAD, *(_table(title, *where) for title, where in TABLES.items())])
+
+
+def _table(title: str, file: str, name: str) -> str:
+    tree = ast.parse((ROOT / "pipeline" / file).read_text())
+    [declared] = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    rows = [
+        f"| `{key.target.id}` | {_default(key)} | {' '.join(text.value.value.split())} |"
+        for key, text in zip(declared.body, declared.body[1:], strict=False)
+        if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+        if isinstance(text.value.value, str)
+    ]
+    return "\n".join([f"## `{title}`", "", "| Key | Default | Meaning |", "|---|---|---|", *rows, ""])
+
+
+def _default(key: ast.AnnAssign) -> str:
+    """Return a default as TOML has it; a key without one must be given."""
+    if key.value is None:
+        return "required"
+    written = ast.unparse(key.value)
+    empty = {"()": "`[]`", "None": "none", "Field(default_factory=dict)": "`{}`", "ScanConfig()": "below"}
+    return empty.get(written, f"`{written}`".replace("'", '"'))
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "config.md").write_text(page())
