@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import json
 import os
-import re
 import signal
 import stat
 import sys
@@ -16,16 +14,8 @@ from typing import Final
 from pipeline.engine import mounting
 from pipeline.engine.errors import StoreError
 from pipeline.engine.layerstack import LayerStack
+from pipeline.engine.noise import NOISE_LINES, signalled, without_noise
 from pipeline.engine.runner import Completed, Runner, Sink, checked
-
-RUN_NOISE: Final = re.compile(
-    rb"(?:container exited on ([a-z0-9/ ]+)\n)?Error: while running runtime: exit status \d+\s*\Z"
-)
-"""What buildah itself adds to stderr when the process it ran exits with non-zero, or by a signal."""
-NOISE_LINES: Final = re.compile(
-    rb"(?:container exited on [a-z0-9/ ]+|Error: while running runtime: exit status \d+)(?:\n|\Z)"
-)
-SIGNALS: Final = {(signal.strsignal(number) or "").lower(): int(number) for number in signal.Signals}
 
 STOP_LIMIT_S: Final = 1.5
 """How long buildah may take to clean up after its container was ended."""
@@ -41,6 +31,14 @@ class Working:
     layer: str = ""
     """Layer that this process mounted by itself; empty when buildah did."""
     committed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Completed):
+    """Hold what a run in a container left behind."""
+
+    own: bool = True
+    """False when the process never began, or buildah failed beside it: the status is not the process's."""
 
 
 @dataclass(slots=True)
@@ -163,7 +161,7 @@ class Buildah:
 
     async def run(
         self, working: Working, spec: Path, *, network: str, stdin: bytes, sink: Sink | None = None
-    ) -> Completed:
+    ) -> Ended:
         """Run the process that `spec` describes; return its exit status and outputs."""
         words = [
             "run",
@@ -191,7 +189,9 @@ class Buildah:
             raise
         self._attach(working)
         code = signalled(completed.stderr) or completed.returncode
-        return Completed(code, completed.stdout, without_noise(completed.stderr))
+        started = Path(f"{spec}.started").exists()
+        own = started and (not code or NOISE_LINES.search(completed.stderr) is not None)
+        return Ended(code, completed.stdout, without_noise(completed.stderr), own)
 
     async def tag(self, image: str, name: str) -> None:
         """Give an image a name that FROM lines use."""
@@ -229,7 +229,8 @@ class Buildah:
             program = Path(__file__).with_name("runtime.py")
             path.write_text(
                 f"#!/bin/sh\n"
-                f'case " $* " in *" create "*) exec {sys.executable} -I -S {program} "$@";; esac\n'
+                f'case " $* " in *" create "*) exec {sys.executable} -I -S {program} "$@";;\n'
+                '*" start "*) runc "$@" && : > "$WHEELHOUSE_SPEC.started"; exit;; esac\n'
                 'exec runc "$@"\n'
             )
             path.chmod(stat.S_IRWXU)
@@ -239,13 +240,24 @@ class Buildah:
         """Return the ids of the committed images; reads storage's index, starts nothing."""
         return self.stack.images()
 
-    async def reap(self, sessions: set[str]) -> None:
+    async def discard_layer(self, layer: str) -> None:
+        """Remove every image that has a damaged layer; raises StoreError while another session uses one."""
+        images = [image for image in self.images() if layer in self.stack.layers(image)]
+        images.sort(key=lambda image: -len(self.stack.layers(image)))
+        for image in images:
+            mounting.unmount(self.tmpfs / "mounts" / image[:24])
+        if images:
+            await self.runner.run([*self.command, "rmi", *images], env=self._environment({}))
+        if left := set(images) & self.images():
+            raise StoreError(
+                f"layer {layer[:12]} of {self.storage} is damaged and {len(left)} images with it are in use. "
+                "End the other sessions of this store and run again."
+            )
+
+    async def reap(self, names: list[str]) -> None:
         """Remove the working containers that dead sessions left."""
-        listed = await self._run("containers", "--json")
-        for container in json.loads(listed.text or "null") or []:
-            name = container["containername"]
-            if name.rpartition("-")[0] in sessions:
-                await self.remove(Working(name, Path()))
+        for name in names:
+            await self.remove(Working(name, Path()))
 
 
 async def _stop(running: "asyncio.Future[Completed]", spec: Path) -> None:
@@ -264,23 +276,6 @@ def signal_container(spec: Path, number: signal.Signals) -> None:
     with contextlib.suppress(OSError, ValueError):
         place = Path(f"{spec}.pid-file").read_text()
         os.kill(int(Path(place).read_text()), number)
-
-
-def without_noise(stderr: bytes) -> bytes:
-    """Take off the lines that buildah writes after the process's own."""
-    return RUN_NOISE.sub(b"", stderr)
-
-
-def shown_lines(data: bytes) -> bytes:
-    """Take buildah's own lines out of output that is shown while it is made."""
-    return NOISE_LINES.sub(b"", data)
-
-
-def signalled(stderr: bytes) -> int:
-    """Return the exit code of a process that a signal ended, 128 and its number; 0 for no such end."""
-    found = RUN_NOISE.search(stderr)
-    number = SIGNALS.get(found.group(1).decode()) if found and found.group(1) else None
-    return 128 + number if number else 0
 
 
 def no_buildah() -> StoreError:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from pipeline.engine import ops
 from pipeline.engine.api import ApiTable, load_api
-from pipeline.engine.engine import HANDLERS
+from pipeline.engine.handlers import HANDLERS
 
 assert ops.__all__  # noqa: S101 - importing `ops` filled the table
 

@@ -9,9 +9,10 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import Final, cast
 
-from pipeline.engine.engine import Engine, refuse
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.handlers import refuse
 from pipeline.engine.states import FileState, SecretState
 
 TIMEOUT_S: Final = 60

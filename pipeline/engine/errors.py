@@ -3,7 +3,8 @@
 EngineError
 ├── ExecError      a process ended as it should not: cmd, exit code, both outputs
 ├── UnsupportedError     the API has the field, this engine does not
-└── StoreError      the store cannot be used: no space, no permission, no buildah
+├── StoreError      the store cannot be used: no space, no permission, no buildah
+└── DamagedError    something stored was changed behind the engine's back; it is made again
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,3 +52,7 @@ class UnsupportedError(EngineError):
 
 class StoreError(EngineError):
     """Say why the store or the tools around it cannot be used."""
+
+
+class DamagedError(EngineError):
+    """Say that something stored is gone or changed and was removed: asking again makes it anew."""

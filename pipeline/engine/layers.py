@@ -128,9 +128,10 @@ class LayerCache:
             layer = Layer(
                 diff_id, record["digest"], record["size"], record["raw"], self.blob(record["digest"])
             )
-            return layer if layer.path.stat().st_size == layer.size_bytes else None
+            found, wanted = layer.path.stat(), (layer.size_bytes, record["mtime_ns"])
         except (OSError, ValueError, KeyError):
             return None  # a record cut short by a crash is the same as none
+        return layer if (found.st_size, found.st_mtime_ns) == wanted else None
 
     def blob(self, digest: str) -> Path:
         """Return where the blob of a digest lies."""
@@ -177,7 +178,8 @@ class LayerCache:
             digest = diff_id
         else:
             digest = compress(raw, packed, compression, pool)
-        record = {"digest": digest, "size": packed.stat().st_size, "raw": raw_bytes}
+        state = packed.stat()
+        record = {"digest": digest, "size": state.st_size, "raw": raw_bytes, "mtime_ns": state.st_mtime_ns}
         packed.rename(self.blob(digest))
         draft = raw.with_suffix(".record")
         draft.write_text(json.dumps(record))

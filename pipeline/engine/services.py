@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.engine import execs
-from pipeline.engine.buildah import shown_lines, signal_container, without_noise
+from pipeline.engine import attaching, execs
+from pipeline.engine.buildah import Ended, signal_container
 from pipeline.engine.errors import EngineError, ExecError
+from pipeline.engine.forwarding import accepts, forward
 from pipeline.engine.graph import digest_of
 from pipeline.engine.network import Network
-from pipeline.engine.runner import Completed
+from pipeline.engine.noise import shown_lines, without_noise
 from pipeline.engine.states import ServiceState
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class Running:
     """Hold a started service."""
 
     address: str
-    process: asyncio.Task[Completed] | None
-    laid: execs.Laid | None = None
+    process: asyncio.Task[Ended] | None
+    laid: attaching.Laid | None = None
     users: int = 0
     """Execs and services that are bound to it now."""
     held: bool = False
@@ -77,7 +78,7 @@ class Services:
             return await self._forward(state)
         space, address = await self.network.join()
         running = Running(address, None)
-        ready: asyncio.Future[execs.Laid] = asyncio.get_running_loop().create_future()
+        ready: asyncio.Future[attaching.Laid] = asyncio.get_running_loop().create_future()
         running.process = asyncio.create_task(self._run(engine, state, space, running, ready))
         try:
             async with engine.step(
@@ -97,8 +98,8 @@ class Services:
         state: ServiceState,
         space: str,
         running: Running,
-        ready: "asyncio.Future[execs.Laid]",
-    ) -> Completed:
+        ready: "asyncio.Future[attaching.Laid]",
+    ) -> Ended:
         """Run the service's process to its end, then remove its container."""
         assert state.container is not None  # noqa: S101 - host services are forwarded instead
         image = await engine.rootfs_image(state.container.rootfs)
@@ -111,7 +112,7 @@ class Services:
 
         with engine.store.scratch(engine.session) as scratch:
             async with (
-                execs.caches(engine, state.container) as folders,
+                attaching.caches(engine, state.container) as folders,
                 self.bound(engine, state.container.bindings, apart=True) as hosts,
                 engine.buildah.working(image) as working,
             ):
@@ -138,7 +139,7 @@ class Services:
         while True:
             if running.process.done():
                 raise _died(engine, state, running, alias)
-            if all([await _accepts(running.address, port) for port in ports]):
+            if all([await accepts(running.address, port) for port in ports]):
                 return
             if time.monotonic() > limit:
                 raise EngineError(f"service {alias}: ports {ports} did not answer within {READY_LIMIT_S} s")
@@ -263,47 +264,12 @@ def _died(engine: "Engine", state: ServiceState, running: Running, alias: str) -
         return error if isinstance(error, EngineError) else EngineError(str(error))
     outputs = (running.output["stdout"], without_noise(bytes(running.output["stderr"])))
     texts = [engine.secrets.scrub(data.decode(errors="replace")) for data in outputs]
-    missing = execs.not_found(process.result().stderr)
-    code = 1 if missing else process.result().returncode
+    ended = process.result()
+    missing = execs.not_found(ended)
+    if not ended.own and not missing:
+        return execs.runtime_failure(engine, ended)
+    code = 1 if missing else ended.returncode
     stderr = missing[0] if missing else texts[1]
     known_as = f" (aliased as {alias})" if alias else ""
     message = f"start {hostname(state)}{known_as}: exit code: {code}"
     return ExecError(list(command(state)), code, texts[0], stderr, message)
-
-
-async def _accepts(address: str, port: int) -> bool:
-    try:
-        async with asyncio.timeout(1):
-            _, writer = await asyncio.open_connection(address, port)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
-
-
-async def forward(front: int, address: str, back: int, listen: str = "127.0.0.1") -> asyncio.Server:
-    """Listen on an address of the host and pass connections on; raises EngineError for a port in use."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            far_reader, far_writer = await asyncio.open_connection(address, back)
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
-
-    try:
-        return await asyncio.start_server(serve, listen, front)
-    except OSError as error:
-        raise EngineError(
-            f"port {front} on {listen} cannot be used: {error.strerror}. "
-            "Stop what listens there or choose another port (--ports FRONT:BACK)."
-        ) from error
-
-
-async def _pump(reader: asyncio.StreamReader, writer: Any) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSchema, execute, validate
 from graphql.validation import (
@@ -26,13 +26,15 @@ from graphql.validation import (
 from pipeline.engine import ops, server
 from pipeline.engine.api import ApiTable, load_api
 from pipeline.engine.buildah import Buildah
+from pipeline.engine.diskspace import explained
 from pipeline.engine.documents import parse
-from pipeline.engine.engine import HANDLERS, Engine, readable
-from pipeline.engine.errors import EngineError
+from pipeline.engine.engine import Engine
+from pipeline.engine.errors import DamagedError, EngineError
 from pipeline.engine.graph import Op
+from pipeline.engine.handlers import HANDLERS
 from pipeline.engine.network import Network, network_name
 from pipeline.engine.progress import Progress
-from pipeline.engine.runner import ProcessRunner, Runner
+from pipeline.engine.runner import CommandError, ProcessRunner, Runner
 from pipeline.engine.schema import build_schema
 from pipeline.engine.secrets import Secrets
 from pipeline.engine.services import Services
@@ -49,6 +51,9 @@ RULES = (
     ValuesOfCorrectTypeRule,
 )
 """What can be wrong with a query that the client builds; the other rules concern hand-written ones."""
+
+REPAIRS: Final = 20
+"""Damaged trees and layers that one answer may meet before it gives up."""
 
 assert ops.__all__ and HANDLERS  # noqa: S101, PT018 - importing `ops` filled the table
 
@@ -91,15 +96,15 @@ class Session:
             if not plan:
                 await registration.reap(buildah, network)
             engine = Engine(
-                store,
-                buildah,
-                runner,
-                progress,
-                environ,
-                workdir,
-                registration.name,
-                Secrets(environ, workdir),
-                Services(network),
+                store=store,
+                buildah=buildah,
+                progress=progress,
+                session=registration.name,
+                secrets=Secrets(environ, workdir),
+                runner=runner,
+                environ=environ,
+                workdir=workdir,
+                services=Services(network),
             )
             session = cls(load_api(store.root / "api"), store, engine, plan)
             try:
@@ -126,15 +131,24 @@ class Session:
         if self.plan:
             self._reached.append(op)
             return await self._planned(op)
-        try:
-            value = await self.engine.evaluate(op)
-        except OSError as error:
-            raise readable(error, self.store) from error
+        value = await self._evaluated(op)
         if isinstance(value, list):
             for item in value:
                 if isinstance(item, Op):
                     self._ops[item.digest] = item
         return value
+
+    async def _evaluated(self, op: Op) -> Any:
+        """Evaluate; what turns out to be damaged in the store is made again."""
+        for _ in range(REPAIRS):
+            try:
+                return await self.engine.evaluate(op)
+            except DamagedError as error:
+                self.engine.progress.warn(f"{error}; it is made again")
+                self.engine.forget_evaluations()
+            except (OSError, CommandError) as error:
+                raise explained(error, self.store.root) from error
+        return await self.engine.evaluate(op)
 
     async def _planned(self, op: Op) -> Any:
         from pipeline.engine import planning  # noqa: PLC0415 - only for `wheelhouse plan`

@@ -41,13 +41,18 @@ class Registration:
 
     async def reap(self, buildah: Buildah, network: Network) -> None:
         """End what dead sessions left: processes, containers, mounts, scratch folders."""
-        dead = {path.name for path in (self.store.root / "sessions").iterdir() if not alive(path)}
-        if not dead:
+        containers = [name for name in buildah.stack.containers() if name.startswith("wheelhouse-")]
+        sessions = list((self.store.root / "sessions").iterdir())
+        dead = {path.name for path in sessions if not alive(path)}
+        # A session that could not remove its containers, on a full disk say, is not registered any more.
+        known = {path.name for path in sessions} - dead
+        left = [name for name in containers if name.rpartition("-")[0] not in known]
+        if not dead and not left:
             return
         async with self.store.lock("reap"):
             for name in dead:
                 end_containers(_memory_of(self.store.root / "sessions" / name), buildah.storage)
-            await buildah.reap(dead)
+            await buildah.reap(left)
             if os.geteuid() == 0:
                 await network.reap({network_name(name) for name in dead})
             for name in dead:

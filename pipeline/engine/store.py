@@ -8,6 +8,7 @@ Layout below the root::
     work/<session>/         scratch of one process; removed when it ends or dies
     storage/                containers-storage: the committed images
     uses/<name>             empty; its time is when the thing of that name was last used
+    seals/<name>            what a tree or a layer looked like when it was stored
     locks/<key>             held with flock, so that they die with their process
 """
 
@@ -26,6 +27,7 @@ from typing import Any, Final
 import platformdirs
 
 from pipeline.engine.errors import StoreError
+from pipeline.engine.seals import Seals
 
 FORMAT: Final = "v1"
 """Names the folder, so that a store of another layout is never read."""
@@ -61,6 +63,11 @@ class Store:
     def trees(self) -> Path:
         """Return the folder of immutable folders."""
         return self.root / "trees"
+
+    @property
+    def seals(self) -> Seals:
+        """Return what trees and layers looked like when they were stored."""
+        return Seals(self.root / "seals")
 
     @property
     def storage(self) -> Path:
@@ -114,12 +121,22 @@ class Store:
 
     def keep_tree(self, made: Path, key: str) -> None:
         """Move a finished folder to its key; the first of two makers wins."""
+        self.seals.put(key, made)
         try:
             made.rename(self.tree(key))
         except OSError:
             if not self.has_tree(key):
                 raise
             shutil.rmtree(made)
+            self.seals.drop(key)  # of the other maker's: sealed when it is first read
+
+    def discard_tree(self, key: str) -> None:
+        """Remove a damaged tree, at once: renamed away first."""
+        away = self.trees / f".gone-{key}-{os.getpid()}"
+        with contextlib.suppress(FileNotFoundError):
+            self.tree(key).rename(away)
+        shutil.rmtree(away, ignore_errors=True)
+        self.unused(key)
 
     def used(self, name: str) -> None:
         """Note that a tree, an image or a cache volume is used now."""
@@ -132,6 +149,7 @@ class Store:
     def unused(self, name: str) -> None:
         """Drop the note of a thing that was removed."""
         (self.root / "uses" / name).unlink(missing_ok=True)
+        self.seals.drop(name)
 
     def last_use(self, name: str, thing: Path) -> float:
         """Return when a thing was last used, seconds since 1970; without a note, when it was made."""

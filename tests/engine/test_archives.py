@@ -17,6 +17,8 @@ from pipeline.engine.layers import Compression, LayerCache
 from pipeline.engine.oci import Form, Image, MediaTypes, layout_of
 from pipeline.engine.runner import ProcessRunner, checked
 
+pytestmark = pytest.mark.integration
+
 CONFIG = ImageConfig(env=("Q=7",), healthcheck={"Test": ["CMD", "true"]}, annotations={"an": "no"})
 RUNNER = ProcessRunner()
 

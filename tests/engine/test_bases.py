@@ -20,6 +20,8 @@ from pipeline.engine.references import Reference
 from pipeline.engine.registry import Registry
 from pipeline.engine.runner import Completed, ProcessRunner
 
+pytestmark = pytest.mark.integration
+
 STATUS = "Package: python3.13\nVersion: 3.13.5-2\n\n"
 SILENT = {"docker.io": "127.0.0.1:1"}
 """A mirror that is not there: nothing listens on port 1."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.engine.api import load_api
 from pipeline.engine.coverage import PARTIAL, markdown, rows, status
-from pipeline.engine.engine import HANDLERS
+from pipeline.engine.handlers import HANDLERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 

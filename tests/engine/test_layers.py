@@ -13,6 +13,8 @@ from pipeline.engine.imageconfig import ImageError
 from pipeline.engine.layers import PIECE_BYTES, Compression, LayerCache, layers_of
 from pipeline.engine.runner import CommandError, Completed, ProcessRunner
 
+pytestmark = pytest.mark.integration
+
 BIG = bytes(range(256)) * (PIECE_BYTES // 256) + b"and a second piece"
 
 

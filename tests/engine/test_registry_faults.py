@@ -11,6 +11,8 @@ from pipeline.engine.references import Reference
 from pipeline.engine.registry import NoAnswerError, Registry
 from pipeline.engine.runner import ProcessRunner, RecordingRunner
 
+pytestmark = pytest.mark.integration
+
 RUNNER = ProcessRunner()
 CONFIG = ImageConfig(env=("Q=7",), healthcheck={"Test": ["CMD", "true"]}, annotations={"an": "no"})
 AMD64 = "linux/amd64"

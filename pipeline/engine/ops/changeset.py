@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from pipeline.engine.comparing import Changes, changes, diff
 from pipeline.engine.copying import Copying, clone, copy_file
-from pipeline.engine.engine import Engine, operation
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError, UnsupportedError
 from pipeline.engine.files import make_directory, remove, write_file
 from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.handlers import operation
 from pipeline.engine.ops.directory import edit
 from pipeline.engine.ops.values import many
 from pipeline.engine.runner import Completed

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from pipeline.engine.engine import Engine, operation
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op
+from pipeline.engine.handlers import operation
 from pipeline.engine.imageconfig import ExposedPort
 from pipeline.engine.states import ContainerState
 

@@ -10,10 +10,12 @@ from typing import Any
 from pipeline.engine import listing, searching
 from pipeline.engine.comparing import diff, tree_digest
 from pipeline.engine.copying import Copying, copy_file
-from pipeline.engine.engine import Engine, operation, readable
+from pipeline.engine.diskspace import readable
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.files import make_directory, make_symlink, remove, set_owner, set_times, write_file
 from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.handlers import operation
 from pipeline.engine.ops.filesystem import checked_directory, checked_file, filter_of, lazily, merging
 from pipeline.engine.ops.values import many
 from pipeline.engine.owners import parse_owner
@@ -42,7 +44,7 @@ def _sentence(engine: Engine, error: Exception) -> EngineError:
         name = error.filename if isinstance(error.filename, str) else ""
         if error.errno in (2, 20) and name:
             return EngineError(f"open {name}: {(error.strerror or '').lower()}")
-        return readable(error, engine.store)
+        return readable(error, engine.store.root)
     return EngineError(str(error))
 
 

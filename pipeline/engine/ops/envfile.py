@@ -4,10 +4,11 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from pipeline.engine.engine import Engine, operation
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.files import write_file
 from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.handlers import operation
 from pipeline.engine.ops.config import with_env
 from pipeline.engine.ops.values import many
 from pipeline.engine.states import ContainerState, EnvFileState, FileState

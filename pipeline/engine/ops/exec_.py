@@ -5,17 +5,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
-from pipeline.engine import execs
-from pipeline.engine.buildah import shown_lines, without_noise
+from pipeline.engine import attaching, execs
+from pipeline.engine.buildah import Ended
 from pipeline.engine.copying import Copying, copy_file
-from pipeline.engine.engine import Engine, operation, refuse
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.files import replace_file
 from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.handlers import operation, refuse
+from pipeline.engine.noise import shown_lines, without_noise
 from pipeline.engine.ops.config import expand
 from pipeline.engine.owners import parse_user
 from pipeline.engine.paths import resolve
-from pipeline.engine.runner import Completed
 from pipeline.engine.states import (
     ContainerState,
     DirectoryState,
@@ -143,7 +144,7 @@ async def _run(engine: Engine, state: ContainerState, request: Request, key: str
     with engine.store.scratch(engine.session) as scratch:
         async with (
             engine.services.bound(engine, state.bindings) as hosts,
-            execs.caches(engine, state) as folders,
+            attaching.caches(engine, state) as folders,
             engine.buildah.working(image) as working,
         ):
             command = replace(command, caches=folders, hosts=hosts)
@@ -158,6 +159,7 @@ async def _run(engine: Engine, state: ContainerState, request: Request, key: str
             mounts = await _keep_mounts(engine, state, laid, key)
             committed = await engine.buildah.commit(working)
     engine.images.add(committed)
+    await engine.seal_image(committed)
     engine.store.write(
         key,
         {
@@ -169,7 +171,7 @@ async def _run(engine: Engine, state: ContainerState, request: Request, key: str
     return _after(state, key, committed, mounts, result)
 
 
-async def _process(engine: Engine, request: Request, laid: execs.Laid, key: str) -> tuple[Completed, bytes]:
+async def _process(engine: Engine, request: Request, laid: attaching.Laid, key: str) -> tuple[Ended, bytes]:
     """Run the process; return its end and both outputs as they were interleaved."""
     stdin = request.stdin.encode(errors="surrogateescape")
     if request.redirect_stdin:
@@ -188,9 +190,15 @@ async def _process(engine: Engine, request: Request, laid: execs.Laid, key: str)
     return completed, bytes(combined)
 
 
-def _result(engine: Engine, request: Request, completed: Completed, combined: bytes) -> ExecResult:
-    """Return the outputs, scrubbed; raises ExecError for an end that was not expected."""
-    missing = execs.not_found(completed.stderr)
+def _result(engine: Engine, request: Request, completed: Ended, combined: bytes) -> ExecResult:
+    """Return the outputs, scrubbed; raises ExecError for an end that was not expected.
+
+    EngineError: the process never began, or buildah failed beside it; StoreError
+    where the disk is full. Neither is an answer, whatever was expected.
+    """
+    missing = execs.not_found(completed)
+    if not completed.own and not missing:
+        raise execs.runtime_failure(engine, completed)
     code = 1 if missing else completed.returncode
     stderr = missing[0].encode() + missing[1] if missing else completed.stderr
     texts = [
@@ -198,13 +206,11 @@ def _result(engine: Engine, request: Request, completed: Completed, combined: by
         for data in (completed.stdout, stderr, without_noise(combined))
     ]
     if missing or not request.accepts(code):
-        if b"container could not be" in stderr or b"error running container" in stderr:
-            raise execs.runtime_failure(completed.stderr)
         raise ExecError(request.args, code, texts[0].strip(), texts[1].strip())
     return ExecResult(texts[0], texts[1], texts[2], code)
 
 
-def _inside(laid: execs.Laid, path: str) -> Path:
+def _inside(laid: attaching.Laid, path: str) -> Path:
     """Return the host path of a file as the exec sees it, through its mounts."""
     for target in sorted((*laid.over, *laid.copies), key=len, reverse=True):
         if path == target and target in laid.copies:
@@ -217,7 +223,7 @@ def _inside(laid: execs.Laid, path: str) -> Path:
     return resolve(laid.working.path, path)
 
 
-def _redirect(state: ContainerState, request: Request, result: ExecResult, laid: execs.Laid) -> None:
+def _redirect(state: ContainerState, request: Request, result: ExecResult, laid: attaching.Laid) -> None:
     """Write outputs to the files that were asked for: mode 0600, owned by the exec's user."""
     owner = parse_user(state.config.user or "0", laid.working.path)
     for path, text in ((request.redirect_stdout, result.stdout), (request.redirect_stderr, result.stderr)):
@@ -230,7 +236,7 @@ def _redirect(state: ContainerState, request: Request, result: ExecResult, laid:
 
 
 async def _keep_mounts(
-    engine: Engine, state: ContainerState, laid: execs.Laid, key: str
+    engine: Engine, state: ContainerState, laid: attaching.Laid, key: str
 ) -> dict[str, tuple[str, str]]:
     """Make trees of the mounts that the exec wrote to; return target -> tree key and path."""
     kept: dict[str, tuple[str, str]] = {}

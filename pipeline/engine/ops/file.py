@@ -9,10 +9,12 @@ from typing import Any
 from pipeline.engine import listing
 from pipeline.engine.comparing import file_sha256
 from pipeline.engine.copying import Copying, copy_file
-from pipeline.engine.engine import Engine, operation, readable
+from pipeline.engine.diskspace import readable
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.files import set_owner, set_times
 from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.handlers import operation
 from pipeline.engine.ops.filesystem import lazily
 from pipeline.engine.owners import parse_owner
 from pipeline.engine.states import FileState
@@ -31,7 +33,7 @@ async def contents(engine: Engine, op: Op) -> str:
     try:
         data = await asyncio.to_thread(path.read_bytes)
     except OSError as error:
-        raise readable(error, engine.store) from error
+        raise readable(error, engine.store.root) from error
     text = data.decode(errors="replace")
     offset, limit = op.args.get("offsetLines"), op.args.get("limitLines")
     if offset is None and limit is None:
@@ -164,7 +166,7 @@ async def export(engine: Engine, op: Op) -> str:
     try:
         await asyncio.to_thread(_write, source, target)
     except OSError as error:
-        raise readable(error, engine.store) from error
+        raise readable(error, engine.store.root) from error
     return str(target)
 
 

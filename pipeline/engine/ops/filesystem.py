@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from pipeline.engine.copying import Copying, copy_file, copy_tree
-from pipeline.engine.engine import Engine, operation
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.files import make_symlink, remove, replace_file
 from pipeline.engine.graph import Op
+from pipeline.engine.handlers import operation
 from pipeline.engine.ignore import Filter
 from pipeline.engine.inodes import Owner
 from pipeline.engine.ops.config import expand, path_arg

@@ -10,9 +10,10 @@ from typing import Final
 from uuid import uuid4
 
 from pipeline.engine.copying import Copying, copy_file, copy_tree
-from pipeline.engine.engine import Engine, operation
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.handlers import operation
 from pipeline.engine.ops.filesystem import checked_directory
 from pipeline.engine.runner import Completed
 from pipeline.engine.states import ChangesetState, DirectoryState, GitState, Snapshot

@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 from pipeline.engine.copying import Copying, copy_tree
-from pipeline.engine.engine import Engine, operation, readable
+from pipeline.engine.diskspace import readable
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError, UnsupportedError
 from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.handlers import operation
 from pipeline.engine.hostsync import HostSync
 from pipeline.engine.ignore import Filter
 from pipeline.engine.ops.changeset import apply_changes, changes_of
@@ -47,7 +49,7 @@ async def bring_file(engine: Engine, path: Path) -> FileState:
     try:
         key = await asyncio.to_thread(sync.sync_file, path)
     except OSError as error:
-        raise readable(error, engine.store) from error
+        raise readable(error, engine.store.root) from error
     return FileState(Snapshot(key), f"/{path.name}")
 
 
@@ -97,7 +99,7 @@ async def export_directory(engine: Engine, op: Op) -> str:
     try:
         await asyncio.to_thread(_write_tree, source, target, op.args.get("wipe", False))
     except OSError as error:
-        raise readable(error, engine.store) from error
+        raise readable(error, engine.store.root) from error
     return str(target)
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from pipeline.engine import archives, oci
 from pipeline.engine.bases import BaseImages
 from pipeline.engine.credentials import Credentials
-from pipeline.engine.engine import Engine, operation, readable, refuse
+from pipeline.engine.diskspace import readable
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError, UnsupportedError
 from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.handlers import operation, refuse
 from pipeline.engine.layers import Compression, LayerCache, Storage
 from pipeline.engine.ops.config import expand
 from pipeline.engine.ops.file import host_path
@@ -176,7 +178,7 @@ async def export(engine: Engine, op: Op) -> str:
     try:
         await asyncio.to_thread(_write, layout, target)
     except OSError as error:
-        raise readable(error, engine.store) from error
+        raise readable(error, engine.store.root) from error
     return str(target)
 
 

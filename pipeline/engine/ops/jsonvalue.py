@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
-from pipeline.engine.engine import Engine, operation
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op
+from pipeline.engine.handlers import operation
 from pipeline.engine.ops.values import many
 from pipeline.engine.states import FileState
 

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
-from pipeline.engine.engine import Engine, operation
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op
+from pipeline.engine.handlers import operation
 from pipeline.engine.ignore import Filter
 from pipeline.engine.ops.filesystem import filter_of
 from pipeline.engine.ops.host import bring_directory, bring_file

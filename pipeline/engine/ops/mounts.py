@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from pipeline.engine.engine import Engine, operation
+from pipeline.engine.engine import Engine
 from pipeline.engine.graph import Op
+from pipeline.engine.handlers import operation
 from pipeline.engine.ops.config import path_arg
 from pipeline.engine.states import CacheState, ContainerState, Mount
 

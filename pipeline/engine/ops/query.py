@@ -4,10 +4,11 @@ import platform as machine
 from pathlib import Path
 from typing import Final
 
-from pipeline.engine.engine import Engine, operation, refuse
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError, UnsupportedError
 from pipeline.engine.files import write_file
 from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.handlers import operation, refuse
 from pipeline.engine.imageconfig import MACHINES, ImageConfig
 from pipeline.engine.states import (
     CacheState,

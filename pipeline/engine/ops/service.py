@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import replace
 
 from pipeline.engine import services
-from pipeline.engine.engine import Engine, operation, refuse
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
+from pipeline.engine.forwarding import forward
 from pipeline.engine.graph import Op
+from pipeline.engine.handlers import operation, refuse
 from pipeline.engine.imageconfig import ExposedPort
 from pipeline.engine.ops.config import expand
 from pipeline.engine.ops.values import many, port_value
@@ -123,7 +125,7 @@ async def serve(engine: Engine, op: Op, state: ServiceState) -> None:
     if op.args.get("random"):
         pairs = [(0, back) for _, back in pairs]
     for front, back in pairs:
-        server = await services.forward(front, running.address, back)
+        server = await forward(front, running.address, back)
         running.forwards.append(server)
         shown = server.sockets[0].getsockname()[1]
         engine.progress.warn(f"serving 127.0.0.1:{shown} -> {back}")
@@ -143,7 +145,7 @@ async def tunnel(engine: Engine, op: Op) -> ServiceState:
         pairs = [(port.port if native else 0, port.port) for port in ports_of(inner)]
     fronts = []
     for front, back in pairs:
-        server = await services.forward(front, running.address, back)
+        server = await forward(front, running.address, back)
         running.forwards.append(server)
         fronts.append(int(server.sockets[0].getsockname()[1]))
     return ServiceState(None, host="localhost", ports=tuple((f, f) for f in fronts), hostname="localhost")

@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 
 from pipeline.engine import pruning
-from pipeline.engine.engine import Engine, operation
+from pipeline.engine.engine import Engine
 from pipeline.engine.graph import Op
+from pipeline.engine.handlers import operation
 from pipeline.engine.ops.values import many
 
 

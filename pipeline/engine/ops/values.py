@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.engine.engine import HANDLERS, Engine, operation
+from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op
+from pipeline.engine.handlers import HANDLERS, operation
 from pipeline.engine.ops.config import duration_text
 
 FLAT = {

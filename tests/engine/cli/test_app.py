@@ -18,6 +18,8 @@ from pipeline.engine.cli.pruning import parse_size, spell_size
 
 from .conftest import MODULES
 
+pytestmark = pytest.mark.integration
+
 PROGRAM = [sys.executable, "-m", "pipeline.engine", "--engine=embedded"]
 Ran = subprocess.CompletedProcess[str]
 

@@ -8,6 +8,8 @@ import pytest
 
 from pipeline.engine.cli.client import _deferring
 
+pytestmark = pytest.mark.integration
+
 
 def run(text: str) -> str:
     """Run Python in a process of its own, with the client imported our way."""

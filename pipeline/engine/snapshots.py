@@ -1,0 +1,265 @@
+"""Keep file trees: folders of the store and layers of images, each made once, none ever changed."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from pipeline.engine.buildah import Buildah
+from pipeline.engine.copying import clone, copy_tree
+from pipeline.engine.diskspace import explained
+from pipeline.engine.errors import DamagedError
+from pipeline.engine.graph import digest_of
+from pipeline.engine.paths import resolve
+from pipeline.engine.progress import Progress
+from pipeline.engine.runner import CommandError
+from pipeline.engine.secrets import Secrets
+from pipeline.engine.sharing import share
+from pipeline.engine.states import ContainerState, DirectoryState, FileState, Snapshot
+from pipeline.engine.store import Store
+
+
+@dataclass(slots=True)
+class Step:
+    """Let the body of a step say that it did nothing new."""
+
+    cached: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Snapshots:
+    """Make and find the trees of one session."""
+
+    store: Store
+    buildah: Buildah
+    progress: Progress
+    session: str
+    secrets: Secrets
+    images: set[str] = field(default_factory=set)
+    """Ids of committed images that are known to exist."""
+    _mounted: dict[str, asyncio.Future[Path]] = field(default_factory=dict)
+    _sound: set[str] = field(default_factory=set)
+    """Trees and layers that this session found as they were stored, or stored itself."""
+
+    async def root_of(self, snapshot: Snapshot | None) -> Path:
+        """Return the host path at which a snapshot can be read until the session ends."""
+        if snapshot is None:
+            return await self.empty_root()
+        if snapshot.image is None:
+            self.store.used(snapshot.key)
+            await self._expect_sound_tree(snapshot.key)
+            return self.store.tree(snapshot.key)
+        self.store.used(snapshot.image)
+        await self._expect_sound_image(snapshot.image)
+        mounted = self._mounted.get(snapshot.image)
+        if mounted is None:
+            mounted = asyncio.ensure_future(self.buildah.root(snapshot.image))
+            self._mounted[snapshot.image] = mounted
+        return await asyncio.shield(mounted)
+
+    async def _expect_sound_tree(self, key: str) -> None:
+        """Raise DamagedError, and remove the tree, when it is not as it was stored."""
+        if key in self._sound:
+            return
+        tree = self.store.tree(key)
+        if not await asyncio.to_thread(self.store.seals.intact, key, tree):
+            await asyncio.to_thread(self.store.discard_tree, key)
+            raise DamagedError(f"the stored tree {key} was changed or removed")
+        self._sound.add(key)
+
+    async def _expect_sound_image(self, image: str) -> None:
+        """Raise DamagedError, and remove what rests on it, when a layer is not as it was stored."""
+        stack = self.buildah.stack
+        for layer in stack.layers(image):
+            if layer in self._sound:
+                continue
+            if not await asyncio.to_thread(self.store.seals.intact, layer, stack.folder(layer) / "diff"):
+                await self.buildah.discard_layer(layer)
+                self.store.seals.drop(layer)
+                self._mounted.clear()
+                self.images = self.buildah.images()
+                raise DamagedError(f"the stored layer {layer[:12]} was changed or removed")
+            self._sound.add(layer)
+
+    async def empty_root(self) -> Path:
+        """Return a folder without entries."""
+        return self.store.tree((await self.tree("empty", _nothing)).key)
+
+    async def path_of(self, state: DirectoryState | FileState) -> Path:
+        """Return the host path of a directory or file; raises EngineError when it is not there."""
+        root = await self.root_of(state.snapshot)
+        return resolve(root, state.path)
+
+    async def kind_of(self, snapshot: Snapshot | None, path: str) -> str | None:
+        """Return `directory`, `file` or None for nothing; remembered for ever for an image.
+
+        An image is asked by its id: an exec that ran again after its image was
+        pruned may have made other files.
+        """
+        if snapshot is None or snapshot.image is None:
+            return await asyncio.to_thread(_kind, await self.root_of(snapshot), path)
+        key = digest_of("kind", snapshot.image, path)
+        known = self.store.read(key)
+        if known is None:
+            found = await asyncio.to_thread(_kind, await self.root_of(snapshot), path)
+            known = {"kind": found}
+            self.store.write(key, known)
+        return cast("str | None", known["kind"])
+
+    async def tree(self, key: str, make: Callable[[Path], None]) -> Snapshot:
+        """Return the folder of a key; `make` fills an empty one when the store has none."""
+        if not self.store.has_tree(key):
+            async with self.store.lock(f"tree-{key}"):
+                if not self.store.has_tree(key):
+                    with self.store.scratch(self.session) as scratch:
+                        made = scratch / "tree"
+                        made.mkdir(mode=0o755)
+                        await asyncio.to_thread(_guarded, make, made)
+                        await asyncio.to_thread(self.store.keep_tree, made, key)
+                        self._sound.add(key)
+        return Snapshot(key)
+
+    async def edited(
+        self, state: DirectoryState, what: object, edit: Callable[[Path], None]
+    ) -> DirectoryState:
+        """Return a directory like `state` after `edit` changed a private clone of it."""
+        source = await self.path_of(state)
+
+        def make(made: Path) -> None:
+            made.rmdir()
+            clone(source, made)
+            edit(made)
+
+        return DirectoryState(await self.tree(digest_of("edit", state.key, what), make))
+
+    async def layered(
+        self,
+        state: ContainerState,
+        what: object,
+        edit: Callable[[Path], None],
+        name: str,
+        copied: tuple[DirectoryState | FileState, str] | None = None,
+    ) -> Snapshot:
+        """Return the container's file system after `edit` changed it: one layer more.
+
+        `copied` says what the edit only copied, and to which path: those files
+        then lie on disk once.
+        """
+        key = digest_of("layer", state.rootfs.key if state.rootfs else "scratch", what)
+        known = self.recorded_image(key)
+        if known is None:
+            async with self.store.lock(key), self.step(key, name) as step:
+                known = self.recorded_image(key)
+                step.cached = known is not None
+                if known is None:
+                    known = await self._commit_edit(state, edit)
+                    if copied:
+                        await asyncio.to_thread(self._share, known, *copied)
+                    await self.seal_image(known)
+                    self.store.write(key, {"image": known})
+        return Snapshot(key, known)
+
+    async def _commit_edit(self, state: ContainerState, edit: Callable[[Path], None]) -> str:
+        async with self.buildah.working(await self.rootfs_image(state.rootfs)) as working:
+            await asyncio.to_thread(_guarded, edit, working.path)
+            image = await self.buildah.commit(working)
+        self.images.add(image)
+        return image
+
+    async def seal_image(self, image: str) -> None:
+        """Note what the top layer of a new image looks like; those below were looked at."""
+        stack = self.buildah.stack
+        for layer in stack.layers(image)[:1]:
+            await asyncio.to_thread(self.store.seals.put, layer, stack.folder(layer) / "diff")
+            self._sound.add(layer)
+
+    def _share(self, image: str, source: DirectoryState | FileState, path: str) -> None:
+        """Link the files that the top layer of a new image has from a source to the source's own."""
+        stack = self.buildah.stack
+        layers = stack.layers(source.snapshot.image) if source.snapshot.image else ()
+        folders = [stack.folder(layer) / "diff" for layer in layers] or [self.store.tree(source.snapshot.key)]
+        inner = path.strip("/")
+        top = stack.folder(stack.layers(image)[0]) / "diff" / inner
+        if isinstance(source, FileState) and top.is_dir():
+            top /= source.name
+        if top.exists() and top.parent.resolve() == top.parent:
+            share(top, [folder / source.path.strip("/") for folder in folders])
+
+    def recorded_image(self, key: str) -> str | None:
+        """Return the image recorded under a key, if storage still has it."""
+        record = self.store.read(key)
+        if record is None or "image" not in record:
+            return None
+        image = str(record["image"])
+        if image not in self.images:
+            self.images = self.buildah.images()
+        if image in self.images:
+            self.store.used(image)
+            return image
+        self.store.forget(key)
+        return None
+
+    async def rootfs_image(self, snapshot: Snapshot | None) -> str | None:
+        """Return the image id of a file system; a folder becomes an image of one layer."""
+        if snapshot is None:
+            return None
+        if snapshot.image is not None:
+            self.store.used(snapshot.image)
+            await self._expect_sound_image(snapshot.image)
+            return snapshot.image
+        source = await self.root_of(snapshot)
+        made = await self.layered(
+            ContainerState(),
+            ["rootfs", snapshot.key],
+            lambda root: copy_tree(source, root),
+            "withRootfs",
+        )
+        return made.image
+
+    @contextlib.asynccontextmanager
+    async def step(self, digest: str, name: str) -> AsyncIterator["Step"]:
+        """Show one operation while it runs; disk-full becomes one clear error."""
+        step = Step()
+        self.progress.begin(digest, name)
+        started = time.monotonic()
+        error: str | None = None
+        try:
+            yield step
+        except (OSError, CommandError) as caught:
+            meant = explained(caught, self.store.root)
+            error = self.secrets.scrub(str(meant))
+            raise meant from caught
+        except asyncio.CancelledError:
+            error = "cancelled"
+            raise
+        except BaseException as caught:
+            error = self.secrets.scrub(str(caught)) or type(caught).__name__
+            raise
+        finally:
+            self.progress.end(digest, cached=step.cached, error=error, seconds=time.monotonic() - started)
+
+
+def _guarded(make: Callable[[Path], None], path: Path) -> None:
+    try:
+        make(path)
+    except OSError as error:
+        if error.filename and str(error.filename).startswith(str(path)):
+            error.filename = str(error.filename)[len(str(path)) :] or "/"
+        raise
+
+
+def _nothing(_path: Path) -> None:
+    return
+
+
+def _kind(root: Path, path: str) -> str | None:
+    try:
+        found = resolve(root, path)
+    except OSError:
+        return None
+    if found.is_dir():
+        return "directory"
+    return "file" if found.exists() else None
