@@ -23,11 +23,13 @@ build: env system  ## make the image of VARIANT (cpu) and show what was made
 test: env system  ## every test, the engine's and the image's too
 	@$(BIN)/pytest -q
 
-check: env  ## lint, types, unit tests: seconds
+check: lint  ## lint, types, unit tests: seconds
+	@$(BIN)/pytest -q -m "not engine and not slow and not integration"
+
+lint: env  ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -q -m "not engine and not slow"
 
 bench: env system  ## overhead of the embedded engine, as ratios in one run
 	@$(BIN)/python tests/engine/bench.py
@@ -68,4 +70,4 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 system:
 	@sh .ci/packages buildah skopeo runc mmdebstrap tini iproute2 git docker-registry
 
-.PHONY: help build test check bench stress fix lock doctor clean env system
+.PHONY: help build test check lint bench stress fix lock doctor clean env system

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 PROGRAM = Path(__file__).parents[2] / "pipeline/programs/check_wheels.py"
 
 

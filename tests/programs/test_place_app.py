@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 PROGRAM = Path(__file__).parents[2] / "pipeline/programs/place_app.py"
 SERVICE = Path(__file__).parents[2] / "app/rag"
 UNCHECKED = b"\x01\0\0\0"

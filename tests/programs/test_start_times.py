@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 sys.path.insert(0, str(Path(__file__).parents[2] / "pipeline" / "programs"))
 SERVER = (
     "import http.server,sys,time\n"

@@ -8,6 +8,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 PROGRAM = Path(__file__).parents[2] / "pipeline" / "programs" / "time_limit.py"
 PYTEST = [
     sys.executable,

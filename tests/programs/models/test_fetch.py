@@ -14,6 +14,8 @@ from tests.programs.models.hub_server import HubServer
 from tests.programs.models.interpreter import Programs, program_environment
 from tests.programs.models.tiny_model import FILES, Fetch, Lock, safetensors
 
+pytestmark = pytest.mark.integration
+
 RIGHT = "hf_right"
 
 

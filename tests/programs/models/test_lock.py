@@ -9,6 +9,8 @@ from models.lock import main
 from tests.programs.models.hub_server import HubServer
 from tests.programs.models.tiny_model import CARD, FILES
 
+pytestmark = pytest.mark.integration
+
 
 def declare(path: Path, source: str, more: str = "") -> Path:
     """Write a pyproject.toml with one model for two variants."""

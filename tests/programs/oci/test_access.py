@@ -20,6 +20,8 @@ from oci.repository import Repository
 
 from tests.programs.oci.registry_server import PASSWORD, USERNAME, Fault, Proxy, proxy_before
 
+pytestmark = pytest.mark.integration
+
 PROGRAMS = Path(__file__).parents[3] / "pipeline" / "programs"
 Start = Callable[..., tuple[str, Path]]
 Open = Callable[..., Repository]

@@ -13,6 +13,8 @@ from oci.repository import Repository, all_manifests
 
 from tests.programs.oci.registry_server import Fault, Proxy, proxy_before
 
+pytestmark = pytest.mark.integration
+
 Open = Callable[..., Repository]
 Make = Callable[..., Layout]
 

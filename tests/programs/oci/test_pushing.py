@@ -16,6 +16,8 @@ from oci.repository import Repository, fallback_tag
 
 from tests.programs.oci.registry_server import Fault, Proxy
 
+pytestmark = pytest.mark.integration
+
 Open = Callable[..., Repository]
 Make = Callable[..., Layout]
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.programs.sbom.conftest import COMMIT, CRATE, SITE
 
+pytestmark = pytest.mark.integration
+
 CYCLONEDX_VALID = """
 import sys
 from cyclonedx.schema import SchemaVersion

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 BAD = ["starlette==0.37.2"]
 IGNORED = {"id": "CVE-2024-47874", "reason": "no multipart form is parsed", "until": "2026-08-01"}
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.programs.scan.conftest import NOW
 
+pytestmark = pytest.mark.integration
+
 CONTROL = {
     "vulnerability": {"id": "GHSA-6757-jp84-gxfx", "severity": "Critical", "fix": {"versions": ["5.3.1"]}},
     "relatedVulnerabilities": [{"id": "CVE-2020-1747"}],

@@ -10,6 +10,8 @@ import pytest
 
 from tests.programs.scan.conftest import RECORDS
 
+pytestmark = pytest.mark.integration
+
 PINS = ["starlette==0.37.2"]
 
 

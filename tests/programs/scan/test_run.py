@@ -6,6 +6,8 @@ import pytest
 
 from tests.programs.scan.conftest import ADVISORIES, NOW
 
+pytestmark = pytest.mark.integration
+
 CLEAN = ["jinja2==3.1.6"]
 BAD = ["starlette==0.37.2"]
 

@@ -11,6 +11,8 @@ import pytest
 from tests.programs.interpreters import run_program
 from tests.programs.scan.conftest import ADVISORIES, RECORDS, Scanner
 
+pytestmark = pytest.mark.integration
+
 CLEAN = ["jinja2==3.1.6"]
 
 

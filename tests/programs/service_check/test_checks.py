@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 
 def test_a_good_service_passes_everything(judge):
     """Start, readiness, numbers, load, nonsense, SIGTERM under load and a restart: all hold."""

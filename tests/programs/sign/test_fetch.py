@@ -14,6 +14,8 @@ from tests.programs.sign.conftest import STATEMENT, Signer
 from oci.content import Blob, Manifest  # isort: skip - found through conftest
 from oci.repository import Repository  # isort: skip
 
+pytestmark = pytest.mark.integration
+
 EMPTY = "application/vnd.oci.empty.v1+json"
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.programs.sign.conftest import DIGEST, STATEMENT
 
+pytestmark = pytest.mark.integration
+
 
 def test_a_signed_statement_holds_for_its_key_and_image(signer):
     """What was signed verifies with the public key and the image's digest."""

@@ -9,6 +9,8 @@ import pytest
 
 from tests.programs.verify.conftest import EPOCH, OCI, SITE, TAG, pyc
 
+pytestmark = pytest.mark.integration
+
 CAPABILITY = {"SCHILY.xattr.security.capability": "x"}
 TOKEN = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
 PICKLE = b"\x80\x04\x95"

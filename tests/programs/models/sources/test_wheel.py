@@ -9,6 +9,8 @@ import pytest
 from tests.programs.models.interpreter import Programs
 from tests.programs.models.tiny_model import FILES, Lock
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def index(tmp_path: Path) -> dict[str, str]:
