@@ -37,7 +37,7 @@ class ModelConfig(Declared):
     """One model: where its files come from and the format it runs in."""
 
     source: str
-    """`hf://owner/name@<40-hex commit>`, `wheel://name==version/path` or `dir://path`."""
+    """`hf://owner/name@<40-hex commit>`, `wheel://name==version/path`, `https://…`, `oci://…@sha256:…` or `dir://path`."""
     mirrors: tuple[str, ...] = ()
     """Other places of the same bytes, tried in order; models.lock decides whether they are the same."""
     files: tuple[RelativePath, ...] = ()

@@ -19,6 +19,8 @@ HUB_LAYOUT: Final = "hub"
 """Recipe that keeps the files as the hub's own cache has them."""
 PROVENANCE: Final = "provenance.json"
 """File of a model directory that says what it is, for the list of software."""
+NEAR: Final = "models"
+"""Name of a server that only the caller's machine reaches, where models are fetched."""
 REPORT: Final = "report.json"
 """File of a model directory with its gate's numbers; not shipped."""
 
@@ -33,6 +35,8 @@ class Hub:
     """Access token, seen only by the process that fetches."""
     weights: dagger.Directory | None = None
     """Files of models, asked before any source: NAME/path or path."""
+    server: dagger.Service | None = None
+    """A hub, registry or web server that only the caller's machine reaches; addresses on loopback mean it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,9 @@ class Kitchen:
         container = self.builder.with_cache(container, WEIGHTS_CACHE, "wheelhouse-weights")
         if self.hub.weights:
             container = container.with_mounted_directory("/weights", self.hub.weights)
+        if self.hub.server:
+            container = container.with_service_binding(NEAR, self.hub.server)
+            container = container.with_env_variable("WHEELHOUSE_NEAR", NEAR)
         if self.hub.endpoint:
             container = container.with_env_variable("HF_ENDPOINT", self.hub.endpoint)
         return container.with_secret_variable("HF_TOKEN", self.hub.token) if self.hub.token else container

@@ -153,6 +153,16 @@ def test_token_stays_with_the_hub(
     assert all("authorization" not in headers for headers in elsewhere)
 
 
+def test_loopback_may_mean_the_callers_machine(
+    served: HubServer, lock: Lock, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a server near the caller has another name in here, sources and redirects go to that name."""
+    monkeypatch.setenv("WHEELHOUSE_NEAR", "127.0.0.2")
+
+    assert fetch(lock.write({"config.json": FILES["config.json"]}, served.source)) == 1
+    assert served.requests == []
+
+
 @pytest.mark.usefixtures("served")
 def test_unknown_revision_is_named(lock: Lock, fetch: Fetch, capsys: pytest.CaptureFixture[str]) -> None:
     """A commit that the repository lacks is named."""
