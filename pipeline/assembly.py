@@ -1,8 +1,8 @@
 """How the stages follow each other for one service: each method is one stage with its inputs found."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Final, ParamSpec, Self, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -12,11 +12,13 @@ from dagger import dag
 
 from pipeline import source as sources
 from pipeline.builder import Builder
+from pipeline.cache import Cache, Material, Shared
 from pipeline.checks import Subject
 from pipeline.config import Config
 from pipeline.errors import ConfigError, LockError
 from pipeline.images import (
     MODELS,
+    Environment,
     app_layers,
     base_labels,
     environment,
@@ -27,8 +29,9 @@ from pipeline.images import (
     runtime_image,
 )
 from pipeline.lock import REFRESH, Lock, check_fresh
+from pipeline.materials import TOOLS, ground_material, model_material, wheels_material
 from pipeline.models import Hub, Kitchen, model_directories, shipped
-from pipeline.rootfs import base_image
+from pipeline.rootfs import SmallRoot, base_image, small_root
 from pipeline.sbom import Subject as Listed
 from pipeline.variants import Base, Variant
 from pipeline.wheels import wheel_directory
@@ -60,9 +63,13 @@ class Assembly:
     builder: Builder
     hub: Hub
     config: Config
+    cache: Cache | None = None
+    """Where made directories are shared; None: nowhere."""
 
     @classmethod
-    async def of(cls, source: dagger.Directory, builder: Builder, hub: Hub) -> Self:
+    async def of(
+        cls, source: dagger.Directory, builder: Builder, hub: Hub, shared: Shared | None = None
+    ) -> Self:
         """Return the assembly of a service's folder.
 
         Raises:
@@ -78,12 +85,14 @@ class Assembly:
             )
         config = Config.parse(pyproject)
         image = builder.image or f"python:{config.service.python}-slim"
-        return cls(source=source, builder=replace(builder, image=image), hub=hub, config=config)
+        builder = replace(builder, image=image)
+        cache = await Cache.of(builder, shared) if shared else None
+        return cls(source=source, builder=builder, hub=hub, config=config, cache=cache)
 
     @once
     async def workshop(self) -> Builder:
         """Return the builder with its tools installed: asked for once the locks are known to be good."""
-        return await self.builder.ready()
+        return replace(self.builder, toolbox=await self._shared(TOOLS, self._tools))
 
     @once
     async def lock(self, variant: Variant) -> Lock:
@@ -101,10 +110,7 @@ class Assembly:
     @once
     async def wheels(self, variant: Variant) -> dagger.Directory:
         """Return the wheels of a variant."""
-        packages = self.config.variant(variant).build_packages
-        lock = await self.lock(variant)
-        builder = replace(await self.workshop(), extra_indexes=(*self.config.indexes, *lock.indexes))
-        return await (await wheel_directory(builder, lock, packages)).sync()
+        return await self._wheels(await self.lock(variant), self.config.variant(variant).build_packages)
 
     @once
     async def models(self, variant: Variant) -> dict[str, dagger.Directory]:
@@ -122,10 +128,15 @@ class Assembly:
             raise LockError.of(
                 "the source has no models.lock", expected="sha256 and size of each file", do=REFRESH
             )
-        kitchen = self.kitchen(text)
-        await kitchen.require_fresh(await sources.text(self.source, "pyproject.toml") or "")
-        lazy = model_directories(kitchen, self.config, variant)
-        return {name: await model.sync() for name, model in lazy.items()}
+        lazy = model_directories(self.kitchen(text), self.config, variant)
+        recipes = self.config.exports(variant)
+        return {
+            name: await self._shared(
+                model_material(self.config.service, name, text, recipes[name]),
+                partial(self._model, text, model),
+            )
+            for name, model in lazy.items()
+        }
 
     def kitchen(self, models_lock: str) -> Kitchen:
         """Return what models are made with, given the text of models.lock."""
@@ -157,12 +168,33 @@ class Assembly:
     @once
     async def _ground(self, variant: Variant, base: Base) -> tuple[dagger.Container, dagger.Directory]:
         """Return what the service stands on: the base, and the environment proven on it."""
+        if self.cache is None or base is Base.SLIM:
+            venv = await self._environment(variant)
+            workshop, declared = await self.workshop(), self.config.variant(variant)
+            bottom = await base_image(workshop, venv.tree, declared, base)
+            await prove(workshop, bottom, venv.tree, venv.pruned)
+            return bottom, venv.tree
+        material = ground_material(self.config, variant, await self.lock(variant))
+        parts = await self._shared(material, partial(self._joined_ground, variant))
+        root = SmallRoot(bottom=parts.directory("bottom"), libraries=parts.directory("libraries"))
+        return await root.image(), parts.directory("venv")
+
+    async def _joined_ground(self, variant: Variant) -> dagger.Directory:
+        """Return the small base and the environment proven on it as one directory, which is shared."""
+        venv = await self._environment(variant)
+        workshop = await self.workshop()
+        root = await small_root(workshop, venv.tree, self.config.variant(variant))
+        await prove(workshop, await root.image(), venv.tree, venv.pruned)
+        parts = {"bottom": root.bottom, "libraries": root.libraries, "venv": venv.tree}
+        joined = dag.directory()
+        for name, part in parts.items():
+            joined = joined.with_directory(name, part)
+        return joined
+
+    async def _environment(self, variant: Variant) -> Environment:
         wheels = await self.wheels(variant)
         venv = environment(await self.workshop(), wheels, self.config, variant)
-        tree = await venv.tree.sync()
-        bottom = await base_image(await self.workshop(), tree, self.config.variant(variant), base)
-        await prove(await self.workshop(), bottom, tree, venv.pruned)
-        return bottom, tree
+        return replace(venv, tree=await venv.tree.sync())
 
     async def subject(self, variant: Variant, base: Base) -> Subject:
         """Return what the tests of a variant need."""
@@ -189,8 +221,34 @@ class Assembly:
         text = await sources.text(self.source, TEST_LOCK)
         if text is None:
             return None
-        beyond = Lock.parse(text, path=TEST_LOCK).without(await self.lock(variant))
-        return await wheel_directory(self.builder, beyond, ())
+        return await self._wheels(Lock.parse(text, path=TEST_LOCK).without(await self.lock(variant)), ())
+
+    async def _wheels(self, lock: Lock, packages: tuple[str, ...]) -> dagger.Directory:
+        async def make() -> dagger.Directory:
+            builder = replace(await self.workshop(), extra_indexes=(*self.config.indexes, *lock.indexes))
+            return await wheel_directory(builder, lock, packages)
+
+        return await self._shared(wheels_material(lock, packages), make)
+
+    async def _shared(
+        self, material: Material, make: Callable[[], Awaitable[dagger.Directory]]
+    ) -> dagger.Directory:
+        """Return what the cache has of a material, else what `make` makes."""
+        if self.cache is None:
+            return await (await make()).sync()
+        return await self.cache.through(self.builder, material, make)
+
+    async def _tools(self) -> dagger.Directory:
+        return self.builder.installed_tools()
+
+    async def _model(self, models_lock: str, model: dagger.Directory) -> dagger.Directory:
+        await self._require_fresh_models(models_lock)
+        return model
+
+    @once
+    async def _require_fresh_models(self, models_lock: str) -> None:
+        pyproject = await sources.text(self.source, "pyproject.toml") or ""
+        await self.kitchen(models_lock).require_fresh(pyproject)
 
     async def _found_lock(self, variant: Variant) -> tuple[str, Lock]:
         """Return the first lock that the service has, and its path."""

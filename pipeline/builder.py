@@ -1,9 +1,9 @@
 """The containers that work and never ship: the base image, the tools, our programs, the caches."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import dagger
 from dagger import dag
@@ -37,11 +37,7 @@ class Builder:
     fresh: str = ""
     """A word that no build had before: then nothing made or downloaded earlier is used; "" to use it."""
     toolbox: dagger.Directory | None = None
-    """The installed tools, once `ready` has made them."""
-
-    async def ready(self) -> Self:
-        """Return this builder with its tools installed, so that later queries name them by id."""
-        return replace(self, toolbox=await self._installed_tools().sync())
+    """The installed tools, once they are made: later queries name them by id."""
 
     def base(self) -> dagger.Container:
         """Return the base image as it is."""
@@ -62,13 +58,14 @@ class Builder:
     def with_tools(self, container: dagger.Container, *programs: str) -> dagger.Container:
         """Return a container that descends from the base, with the tools and these programs."""
         return (
-            container.with_mounted_directory(TOOLS, self.toolbox or self._installed_tools())
+            container.with_mounted_directory(TOOLS, self.toolbox or self.installed_tools())
             .with_env_variable("PATH", f"{TOOLS}/bin:{PATH}")
             .with_env_variable("PYTHONPATH", TOOLS)
             .with_mounted_directory("/programs", program_files(*programs))
         )
 
-    def _installed_tools(self) -> dagger.Directory:
+    def installed_tools(self) -> dagger.Directory:
+        """Return the tools of programs/tools.txt, installed by hash."""
         return (
             self.online(self.base())
             .with_mounted_file("/in/tools.txt", program_file("tools.txt"))

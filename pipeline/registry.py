@@ -7,8 +7,9 @@ from typing import Final
 
 import dagger
 
-from pipeline.builder import Builder, program_files
+from pipeline.builder import Builder
 from pipeline.errors import PipelineError
+from pipeline.packages import with_programs
 
 PASSWORD: Final = "/run/secrets/registry-password"  # noqa: S105 - where it is mounted
 LOGIN: Final = "/run/secrets/docker"
@@ -45,13 +46,12 @@ class Registry:
 
 def client(builder: Builder, registry: Registry, *programs: str) -> dagger.Container:
     """Return the base with the registry client and the login; what it does is never cached."""
-    container = (
-        builder.base()
-        .with_mounted_directory("/programs", program_files("oci", *programs))
-        .with_env_variable("PYTHONPATH", "/programs")
-        .with_env_variable("PYTHONDONTWRITEBYTECODE", "1")
-        .with_env_variable("WHEELHOUSE_RUN", uuid.uuid4().hex)
-    )
+    return steady_client(builder, registry, *programs).with_env_variable("WHEELHOUSE_RUN", uuid.uuid4().hex)
+
+
+def steady_client(builder: Builder, registry: Registry, *programs: str) -> dagger.Container:
+    """Return the same for questions that an engine may remember the answer of."""
+    container = with_programs(builder.base(), "oci", *programs)
     if registry.password:
         container = container.with_mounted_secret(PASSWORD, registry.password)
     elif registry.docker_config:

@@ -1,5 +1,6 @@
 """Stage 5a of 8: the base image and an environment in, the smallest root that runs it out."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import dagger
@@ -27,28 +28,45 @@ INIT: Final = "tini"
 ASSEMBLE: Final = ("python3", "/programs/assemble_rootfs.py", "--out", "/out")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmallRoot:
+    """Of the base only what runs the service: interpreter and init below, what the wheels need above."""
+
+    bottom: dagger.Directory
+    """Equal for all services of one Python."""
+    libraries: dagger.Directory
+    """What the wheels and `os_packages` need beyond that; empty when it is nothing."""
+
+    async def image(self) -> dagger.Container:
+        """Return it as one or two layers whose times do not depend on the clock."""
+        return await _with_libraries(dag.container().with_directory("/", _fixed(self.bottom)), self.libraries)
+
+
 async def base_image(
     builder: Builder, venv: dagger.Directory, declared: VariantConfig, base: Base
 ) -> dagger.Container:
     """Return what an environment runs on: interpreter, standard library, OS libraries.
-
-    Two layers: what the interpreter needs and an init, equal for all services of one Python; and
-    what the wheels and `os_packages` need beyond that, absent when it is nothing.
 
     Raises:
         dagger.ExecError: a shared library is neither in the base nor in the builder; stderr names
             the wheel, the library and the Debian package that is likely to have it.
 
     """
-    if base is Base.SLIM:
-        whole = builder.with_debian_packages(INIT, *declared.os_packages)
-        libraries = await _libraries(builder, venv, declared, whole.rootfs())
-        return whole.with_directory("/", _fixed(libraries)) if await libraries.entries() else whole
+    if base is Base.SMALL:
+        return await (await small_root(builder, venv, declared)).image()
+    whole = builder.with_debian_packages(INIT, *declared.os_packages)
+    return await _with_libraries(whole, await _libraries(builder, venv, declared, whole.rootfs()))
+
+
+async def small_root(builder: Builder, venv: dagger.Directory, declared: VariantConfig) -> SmallRoot:
+    """Return the smallest root for an environment; raises as `base_image` does."""
     keep = [word for rule in declared.keep for word in ("--keep", rule)]
     tools = builder.with_tools(builder.with_debian_packages(INIT), *PROGRAMS)
     bottom = await tools.with_exec([*ASSEMBLE, "--package", INIT, *keep]).directory("/out/rootfs").sync()
-    image = dag.container().with_directory("/", _fixed(bottom))
-    libraries = await _libraries(builder, venv, declared, bottom)
+    return SmallRoot(bottom=bottom, libraries=await _libraries(builder, venv, declared, bottom))
+
+
+async def _with_libraries(image: dagger.Container, libraries: dagger.Directory) -> dagger.Container:
     return image.with_directory("/", _fixed(libraries)) if await libraries.entries() else image
 
 

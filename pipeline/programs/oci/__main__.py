@@ -7,17 +7,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from oci.caching import Cache
+from oci.caching import Cache, opened, sealed
 from oci.compression import Compression
-from oci.content import Document, Layout
+from oci.content import Document
 from oci.credentials import Credentials
 from oci.errors import RegistryError
-from oci.normalise import Form, normalise, write_archive
+from oci.normalise import Form, normalise
 from oci.plans import Plan
 from oci.promoting import Promotion
 from oci.pushing import Publisher
 from oci.references import split_reference
 from oci.repository import Access, Repository
+from oci.vouching import public_key
 
 Run: TypeAlias = Callable[[argparse.Namespace], Document | list[Document]]
 # argparse has no public name for it.
@@ -43,12 +44,6 @@ def _normalise(options: argparse.Namespace) -> Document:
     root = normalise(options.archive, options.out / "layout", form, options.cache)
     (options.out / "digest").write_text(root.digest)
     return {"digest": root.digest}
-
-
-def _archive(options: argparse.Namespace) -> Document:
-    layout = Layout(options.layout)
-    write_archive(layout, options.out, options.name)
-    return {"digest": layout.root().digest}
 
 
 def _push(options: argparse.Namespace) -> Document:
@@ -80,15 +75,36 @@ def _referrers(options: argparse.Namespace) -> list[Document]:
     return repository.referrers(repository.manifest(reference).digest, options.artifact_type)
 
 
-def _store(options: argparse.Namespace) -> Document:
-    cache = Cache(Repository.open(options.repository, _access(options)))
-    return {"stored": cache.push(options.key, options.folder)}
+def _has(options: argparse.Namespace) -> Document:
+    return {"found": _cache(options).has(options.key)}
 
 
 def _take(options: argparse.Namespace) -> Document:
-    cache = Cache(Repository.open(options.repository, _access(options)))
-    expected = json.loads(options.expected.read_bytes())
-    return {"found": cache.pull(options.key, options.folder, expected)}
+    options.folder.mkdir(parents=True, exist_ok=True)
+    return {"found": _cache(options).pull(options.key, options.folder)}
+
+
+def _store(options: argparse.Namespace) -> Document:
+    return {"stored": _cache(options).push(options.key, options.folder)}
+
+
+def _cache(options: argparse.Namespace) -> Cache:
+    return Cache(Repository.open(options.repository, _access(options)))
+
+
+def _seal(options: argparse.Namespace) -> Document:
+    options.folder.mkdir(parents=True, exist_ok=True)
+    sealed(options.key, options.tree, options.folder, options.private_key)
+    return {"sealed": options.key}
+
+
+def _open(options: argparse.Namespace) -> Document:
+    opened(options.key, options.folder, options.tree, options.public_key)
+    return {"opened": options.key}
+
+
+def _public_key(options: argparse.Namespace) -> Document:
+    return {"public_key": public_key(options.private_key)}
 
 
 def _access(options: argparse.Namespace) -> Access:
@@ -125,12 +141,12 @@ def _parser() -> argparse.ArgumentParser:
     verb = _add_verb(verbs, "referrers", _referrers)
     verb.add_argument("image", help="REPOSITORY:TAG or REPOSITORY@DIGEST")
     verb.add_argument("--artifact-type", default="")
-    for name, run in (("store", _store), ("take", _take)):
+    for name, run in (("has", _has), ("take", _take), ("store", _store)):
         verb = _add_verb(verbs, name, run)
         verb.add_argument("repository")
         verb.add_argument("key", help="KIND-<sha256 of what the folder is made from>")
-        verb.add_argument("folder", type=Path)
-    verb.add_argument("--expected", type=Path, required=True, help="JSON: path -> sha256")
+        if run is not _has:
+            verb.add_argument("folder", type=Path)
     return parser
 
 
@@ -144,11 +160,16 @@ def _add_local(verbs: Verbs) -> None:
     verb.add_argument("--label", action="append", default=[], metavar="KEY=VALUE")
     verb.add_argument("--cache", type=Path)
     verb.set_defaults(run=_normalise)
-    verb = verbs.add_parser("archive")
-    verb.add_argument("--layout", type=Path, required=True)
-    verb.add_argument("--out", type=Path, required=True)
-    verb.add_argument("--name", default="", help="REPOSITORY:TAG for docker load")
-    verb.set_defaults(run=_archive)
+    for name, run, option in (("seal", _seal, "--private-key"), ("open", _open, "--public-key")):
+        verb = verbs.add_parser(name)
+        verb.add_argument("key")
+        verb.add_argument("folder", type=Path, help="what is stored or was taken")
+        verb.add_argument("tree", type=Path)
+        verb.add_argument(option, type=Path, required=True)
+        verb.set_defaults(run=run)
+    verb = verbs.add_parser("public-key")
+    verb.add_argument("private_key", type=Path)
+    verb.set_defaults(run=_public_key)
 
 
 def _add_verb(verbs: Verbs, name: str, run: Run) -> argparse.ArgumentParser:

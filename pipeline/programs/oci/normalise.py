@@ -169,40 +169,6 @@ def normalise(archive: Path, out: Path, form: Form, cache: Path | None = None) -
         return Normaliser(Layout(folder), Layout(out), form, press).run()
 
 
-def write_archive(layout: Layout, target: Path, name: str = "") -> None:
-    """Write a layout as one tar that skopeo, podman and `docker load` read; the same layout, the same bytes.
-
-    manifest.json is Docker's table of contents, beside the OCI one. An index has none.
-    """
-    root = layout.root()
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        with tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar:
-            for path in sorted(path for path in layout.folder.rglob("*") if path.is_file()):
-                with path.open("rb") as file:
-                    tar.addfile(_entry(path.relative_to(layout.folder).as_posix(), path.stat().st_size), file)
-            if not root.children():
-                _add_table(tar, root, name)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _add_table(tar: tarfile.TarFile, root: Manifest, name: str) -> None:
-    places = [f"blobs/{blob['digest'].replace(':', '/')}" for blob in root.blobs()]
-    table = compact([{"Config": places[0], "RepoTags": [name] if name else [], "Layers": places[1:]}])
-    with tempfile.SpooledTemporaryFile() as file:
-        file.write(table)
-        file.seek(0)
-        tar.addfile(_entry("manifest.json", len(table)), file)
-
-
-def _entry(name: str, size: int) -> tarfile.TarInfo:
-    entry = tarfile.TarInfo(name)
-    entry.size, entry.mode, entry.mtime = size, 0o644, 0
-    return entry
-
-
 def _unpacked(archive: Path, folder: Path) -> Path:
     try:
         with tarfile.open(archive) as tar:

@@ -11,7 +11,7 @@ import pytest
 from oci.compression import Compression, unpacked
 from oci.content import Layout, digest_of
 from oci.errors import CorruptError, RegistryError
-from oci.normalise import Form, normalise, rewritten_config, write_archive
+from oci.normalise import Form, normalise, rewritten_config
 
 CREATED = 1_700_000_000
 TIME = "2023-11-14T22:13:20Z"
@@ -36,9 +36,6 @@ def test_two_exports_of_one_image_get_one_digest(make_archive: Archive, tmp_path
     assert first.read_bytes() != second.read_bytes()
     one, two = normalised(first, tmp_path / "1"), normalised(second, tmp_path / "2")
     assert one.root().digest == two.root().digest
-    write_archive(one, tmp_path / "1.tar", "app:1")
-    write_archive(two, tmp_path / "2.tar", "app:1")
-    assert (tmp_path / "1.tar").read_bytes() == (tmp_path / "2.tar").read_bytes()
 
 
 def test_times_are_the_commits(make_archive: Archive, tmp_path: Path) -> None:
@@ -80,15 +77,6 @@ def test_layers_keep_what_they_hold(make_archive: Archive, tmp_path: Path, compr
             assert digest_of(stream.read()) == diff_id
     copy = ["skopeo", "copy", "--quiet", f"oci:{layout.folder}", f"dir:{tmp_path}/dir"]
     subprocess.run(copy, check=True, capture_output=True)
-
-
-def test_docker_reads_the_archive(make_archive: Archive, tmp_path: Path) -> None:
-    """The tar carries Docker's table of contents: skopeo reads it as a docker-archive of that name."""
-    layout = normalised(make_archive(b"a"), tmp_path / "out")
-    write_archive(layout, tmp_path / "image.tar", "app:1")
-    inspect = ["skopeo", "inspect", "--config", f"docker-archive:{tmp_path}/image.tar:app:1"]
-    answer = subprocess.run(inspect, check=True, capture_output=True, text=True)
-    assert json.loads(answer.stdout)["created"] == TIME
 
 
 def test_gzip_has_a_fixed_header(make_archive: Archive, tmp_path: Path) -> None:
