@@ -17,11 +17,16 @@ def is_full(text: str) -> bool:
     return FULL in text.lower() or QUOTA in text.lower()
 
 
+def free_bytes(root: Path) -> int:
+    """Return how much this user may still write to the disk of a folder."""
+    found = os.statvfs(root)
+    return found.f_bavail * found.f_frsize
+
+
 def no_space(root: Path) -> StoreError:
     """Return the error of a full disk: found, expected, do."""
-    free = os.statvfs(root)
     return StoreError(
-        f"no space left for the store {root} ({free.f_bavail * free.f_frsize // 10**6} MB free). "
+        f"no space left for the store {root} ({free_bytes(root) // 10**6} MB free). "
         "Free some (`wheelhouse prune`) or set WHEELHOUSE_STORE to a larger disk, then run again."
     )
 

@@ -16,7 +16,7 @@ from pipeline.engine.buildah import Ended, Working
 from pipeline.engine.diskspace import is_full, no_space
 from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.owners import parse_user
-from pipeline.engine.paths import resolve
+from pipeline.engine.paths import named_inside, resolve
 from pipeline.engine.states import (
     ContainerState,
 )
@@ -50,7 +50,7 @@ DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 BUILDAH_MOUNTS: Final = ("/etc/hosts", "/etc/hostname", "/run/.containerenv", "/sys/fs/cgroup")
 """What buildah mounts by itself and Dagger does not, or lays out otherwise."""
 RUNC_FAILED: Final = re.compile(
-    rb'unable to start container process: exec: "([^"]*)": (.*?)(?:: unknown)?"?\n'
+    rb'unable to start container process: exec: \\"(.*?)\\": (.*?)(?:: unknown)?"'
 )
 TINI_FAILED: Final = re.compile(rb"\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)\n?")
 
@@ -73,7 +73,12 @@ async def lay(
     engine: "Engine", state: ContainerState, command: Command, working: Working, scratch: Path
 ) -> Laid:
     """Prepare mounts, users, environment; write the runtime's specification."""
-    laid = Laid(working, scratch_spec(engine, scratch), scratch)
+    with named_inside(working.path):
+        return await _lay(engine, state, command, Laid(working, scratch_spec(engine, scratch), scratch))
+
+
+async def _lay(engine: "Engine", state: ContainerState, command: Command, laid: Laid) -> Laid:
+    working = laid.working
     laid.caches = command.caches
     mounts = [await attach(engine, mount, laid) for mount in state.mounts]
     user = _user(state, command, working.path)

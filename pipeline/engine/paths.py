@@ -2,10 +2,12 @@
 # ruff: noqa: PTH115, PTH118
 # Strings on purpose: pathlib costs more than the system calls here.
 
+import contextlib
 import errno
 import os
 import posixpath
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -74,3 +76,14 @@ def _link_target(root: Path, done: list[str], part: str) -> str | None:
     except FileNotFoundError:
         return None
     return os.readlink(here) if stat.S_ISLNK(mode) else None
+
+
+@contextlib.contextmanager
+def named_inside(root: Path) -> Iterator[None]:
+    """Let errors name a file by its path in the container, not by where that lies on this machine."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename and str(error.filename).startswith(str(root)):
+            error.filename = str(error.filename)[len(str(root)) :] or "/"
+        raise

@@ -13,7 +13,7 @@ from pipeline.engine.copying import clone, copy_tree
 from pipeline.engine.diskspace import explained
 from pipeline.engine.errors import DamagedError
 from pipeline.engine.graph import digest_of
-from pipeline.engine.paths import resolve
+from pipeline.engine.paths import named_inside, resolve
 from pipeline.engine.progress import Progress
 from pipeline.engine.runner import CommandError
 from pipeline.engine.secrets import Secrets
@@ -243,12 +243,8 @@ class Snapshots:
 
 
 def _guarded(make: Callable[[Path], None], path: Path) -> None:
-    try:
+    with named_inside(path):
         make(path)
-    except OSError as error:
-        if error.filename and str(error.filename).startswith(str(path)):
-            error.filename = str(error.filename)[len(str(path)) :] or "/"
-        raise
 
 
 def _nothing(_path: Path) -> None:

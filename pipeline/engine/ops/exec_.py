@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 from pipeline.engine import attaching, execs
 from pipeline.engine.buildah import Ended
 from pipeline.engine.copying import Copying, copy_file
+from pipeline.engine.diskspace import free_bytes, no_space
 from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.files import replace_file
@@ -28,6 +29,9 @@ from pipeline.engine.states import (
 
 SIGNALLED: Final = range(128, 192)
 """Codes of a process ended by a signal: never what was expected. Source: `ReturnType`'s description."""
+
+FULL_BYTES: Final = 10**6
+"""A disk with less space is full; what it refused may have been larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,8 @@ def _result(engine: Engine, request: Request, completed: Ended, combined: bytes)
     ]
     if missing or not request.accepts(code):
         raise ExecError(request.args, code, texts[0].strip(), texts[1].strip())
+    if code and free_bytes(engine.store.root) < FULL_BYTES:
+        raise no_space(engine.store.root)  # what the process met is no answer to be kept
     return ExecResult(texts[0], texts[1], texts[2], code)
 
 
