@@ -65,12 +65,7 @@ async def test_outcomes(builder: Builder, subject: Subject) -> dagger.Directory:
         tests.log; outcome.json with exit code and seconds of each run. Failed tests are no error here.
 
     """
-    outcomes = await _outcomes(builder, subject)
-    facts = {"variant": subject.variant.value, "runs": [outcome.facts for outcome in outcomes]}
-    reports = dag.directory().with_new_file("outcome.json", json.dumps(facts, indent=1) + "\n")
-    for outcome in outcomes:
-        reports = reports.with_directory("/", outcome.reports)
-    return reports
+    return _gathered(subject, await _outcomes(builder, subject))
 
 
 async def test_reports(builder: Builder, subject: Subject) -> dagger.Directory:
@@ -80,11 +75,20 @@ async def test_reports(builder: Builder, subject: Subject) -> dagger.Directory:
         ChecksFailedError: a check failed; carries the output of every failed run.
 
     """
-    failed = [one for one in await _outcomes(builder, subject) if one.exit_code]
-    if failed:
+    outcomes = await _outcomes(builder, subject)
+    if failed := [one for one in outcomes if one.exit_code]:
         lines = [f"{one.name} (exit code {one.exit_code}):\n{one.output}" for one in failed]
         raise ChecksFailedError.gathered("test", lines, KEEP_REPORTS)
-    return await test_outcomes(builder, subject)
+    return _gathered(subject, outcomes)
+
+
+def _gathered(subject: Subject, outcomes: list[Outcome]) -> dagger.Directory:
+    """Return what all runs left in one directory, with outcome.json."""
+    facts = {"variant": subject.variant.value, "runs": [outcome.facts for outcome in outcomes]}
+    reports = dag.directory().with_new_file("outcome.json", json.dumps(facts, indent=1) + "\n")
+    for outcome in outcomes:
+        reports = reports.with_directory("/", outcome.reports)
+    return reports
 
 
 async def _outcomes(builder: Builder, subject: Subject) -> list[Outcome]:

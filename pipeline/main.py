@@ -12,13 +12,17 @@ from pipeline.artifacts import image_artifacts
 from pipeline.assembly import Assembly
 from pipeline.builder import Builder
 from pipeline.checks import test_outcomes, test_reports
+from pipeline.compare import Comparison, comparison
 from pipeline.dev import live_service, send_source
 from pipeline.evidence import Wanted, image_question, published
 from pipeline.layers import layer_audit, layer_makers
 from pipeline.models import Hub, gate_table, model_cache
 from pipeline.publish import Compression, promote_image
 from pipeline.refresh import fresh_locks
+from pipeline.proof import Proof, proven
 from pipeline.registry import Registry
+from pipeline.report import Report, Told, reported
+from pipeline.reproduce import Place
 from pipeline.sbom import CYCLONEDX, SPDX, software_lists
 from pipeline.scan import Advisories, Question, findings, require_passed
 from pipeline.scan_config import Scanner
@@ -130,6 +134,45 @@ class Wheelhouse:
     async def verify(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> str:
         """Check every promise of an image; fail listing each that is broken."""
         return await verified_table(await self._assembly(), variant, base)
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
+    async def compare(
+        self,
+        variant: Which = Variant.CPU,
+        naive_base: Annotated[str, Doc("Base of the naive image, e.g. python:3.13; empty: ours")] = "",
+        torch: Annotated[bool, Doc("Naive with torch and sentence-transformers: 6 GB")] = False,
+        cold: Annotated[bool, Doc("Build both from nothing, to time that")] = True,
+        advisories: Records = None,
+    ) -> dagger.Directory:
+        """Build the naive one-stage image beside ours and measure both: table, JSON, picture."""
+        known = Advisories(directory=advisories, offline=True) if advisories else None
+        wanted = Comparison(
+            variant=variant, naive_base=naive_base, torch=torch, cold=cold, advisories=known, now=_now()
+        )
+        return await comparison(await self._assembly(), wanted)
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
+    async def ci(  # noqa: PLR0913, PLR0917 - arguments of the command line
+        self,
+        variants: Annotated[list[Variant], Doc("Which images; none: all that are declared")] = [],  # noqa: B006
+        base: On = Base.SMALL,
+        module: Annotated[str, Doc("This module as others name it, for the printed lines: URL@COMMIT")] = "",
+        address: Annotated[str, Doc("The --source of the printed lines, where one is passed here")] = "",
+        compare: Annotated[bool, Doc("Hold the first image against a naive one, too: minutes")] = False,
+        advisories: Records = None,
+        advisories_file: RecordsFile = None,
+        scanner: Scanners = Scanner.GRYPE,
+        offline: Offline = False,
+    ) -> Report:
+        """Build, test, check, weigh and scan all images at once; report all of it, fail at the `gate`."""
+        assembly, now = await self._assembly(), _now()
+        known = Advisories(directory=advisories, file=advisories_file, scanner=scanner, offline=offline)
+        chosen = variants or [one for one in Variant if one.value in assembly.config.service.variants]
+        compared = chosen[0] if compare else None
+        proof = Proof(variants=chosen, base=base, advisories=known, now=now, compared=compared)
+        place = Place(module=module, settings={"source": address, **self._settings()})
+        told = Told(config=assembly.config, place=place)
+        return await reported(assembly.builder, await proven(assembly, proof), proof, told)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     async def publish(  # noqa: PLR0913, PLR0917 - arguments of the command line
@@ -251,6 +294,14 @@ class Wheelhouse:
         """Check the signed statements about a published image."""
         image = _registry(reference, username, password, docker_config, registry, insecure)
         return await verified((await self._assembly()).builder, image, public_key)
+
+    def _settings(self) -> dict[str, str]:
+        """Return the plain flags of this object; secrets and directories are the caller's to pass again."""
+        return {
+            "python-image": self.python_image,
+            "index-url": self.index_url,
+            "hf-endpoint": self.hf_endpoint,
+        }
 
     async def _audited(self, variant: Variant, base: Base) -> dagger.Directory:
         assembly = await self._assembly()

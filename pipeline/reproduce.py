@@ -15,35 +15,42 @@ _NAMES_OF_SECRETS: Final = ("password", "token", "auth", "secret", "key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A function that failed, and what it was called with."""
+class Place:
+    """Where a line is run: which module, and what its main object is given."""
 
-    repository: str
-    """Address of the git repository: https, ssh or host/path."""
-    commit: Commit
-    function: str
-    arguments: Mapping[str, str] = field(default_factory=dict)
-    """Flag without dashes -> value, as on the command line; secrets as `env://NAME`, never their text."""
+    module: str = ""
+    """`HOST/PATH@COMMIT` or its URL; "" for the module of the working folder."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Flags before the function, without dashes; secrets as `env://NAME`, never their text."""
 
 
-def reproduction(failure: Failure) -> tuple[str, str]:
+def reproduction(place: Place, function: str, arguments: Mapping[str, str]) -> tuple[str, str]:
     """Return the line for a Dagger engine and its twin for the embedded one.
 
+    Args:
+        place: the module and the flags of its main object.
+        function: as on the command line.
+        arguments: flag without dashes -> value; what is empty is left out.
+
     Raises:
-        PipelineError: an argument that is named like a secret holds more than a reference to one.
+        PipelineError: a flag that is named like a secret holds more than a reference to one, or the
+            module is not named by address and commit.
 
     """
-    for flag, value in failure.arguments.items():
-        if any(word in flag for word in _NAMES_OF_SECRETS) and not _SECRET.match(value):
-            raise PipelineError.of(
-                f"--{flag} with a literal value",
-                expected="a reference, e.g. env://NAME",
-                do="Pass secrets by reference: a line that is printed must not hold them.",
-            )
-    flags = [f"--{flag}={value}" for flag, value in failure.arguments.items()]
-    module = f"{module_address(failure.repository)}@{failure.commit.sha}"
-    words = ["call", "-m", module, failure.function, *flags]
+    words = ["call", *(["-m", module_at(place.module)] if place.module else [])]
+    words += [*_flags(place.settings), function, *_flags(arguments)]
     return shlex.join(["dagger", *words]), shlex.join(["wheelhouse", *words])
+
+
+def module_at(module: str) -> str:
+    """Return how `dagger -m` names a module at a commit.
+
+    Raises:
+        PipelineError: no address, or no commit of 40 hexadecimal digits.
+
+    """
+    address, _, commit = module.rpartition("@")
+    return f"{module_address(address)}@{Commit.parse(commit).sha}"
 
 
 def module_address(repository: str) -> str:
@@ -60,3 +67,14 @@ def module_address(repository: str) -> str:
         )
     # A URL may carry a user and a token before the host.
     return f"{host.rpartition('@')[2]}/{path}"
+
+
+def _flags(values: Mapping[str, str]) -> list[str]:
+    for flag, value in values.items():
+        if value and any(word in flag for word in _NAMES_OF_SECRETS) and not _SECRET.match(value):
+            raise PipelineError.of(
+                f"--{flag} with a literal value",
+                expected="a reference, e.g. env://NAME",
+                do="Pass secrets by reference: a line that is printed must not hold them.",
+            )
+    return [f"--{flag}={value}" for flag, value in values.items() if value]

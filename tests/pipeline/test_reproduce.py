@@ -5,45 +5,50 @@ import shlex
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.reproduce import Failure, module_address, reproduction
-from pipeline.tags import Commit
+from pipeline.reproduce import Place, module_address, reproduction
 
-COMMIT = Commit("0123456789abcdef0123456789abcdef01234567")
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+HERE = Place()
 
 
 def test_both_lines_name_commit_function_and_arguments():
-    """The two lines differ in the program alone."""
-    failure = Failure(
-        repository="https://github.com/me/app.git",
-        commit=COMMIT,
-        function="test",
-        arguments={"variant": "cpu"},
-    )
-    ours, twin = reproduction(failure)
-    assert ours == f"dagger call -m github.com/me/app@{COMMIT.sha} test --variant=cpu"
+    """The two lines differ in the program alone, and leave out what is empty."""
+    place = Place(module=f"https://github.com/me/app.git@{COMMIT}")
+    ours, twin = reproduction(place, "test", {"variant": "cpu", "base": ""})
+    assert ours == f"dagger call -m github.com/me/app@{COMMIT} test --variant=cpu"
     assert twin == ours.replace("dagger", "wheelhouse", 1)
 
 
-@pytest.mark.parametrize("value", ["a b", "$(reboot)", "it's", "`id`", 'say "x"', "a;b", ""])
+def test_settings_stand_before_the_function():
+    """What the main object is given comes first, as the command line wants it."""
+    place = Place(settings={"source": "../mine", "index-url": ""})
+    assert (
+        reproduction(place, "test", {"variant": "cpu"})[0]
+        == "dagger call --source=../mine test --variant=cpu"
+    )
+
+
+@pytest.mark.parametrize("module", ["github.com/me/app", "github.com/me/app@main", f"app@{COMMIT}"])
+def test_a_module_without_address_and_commit_is_refused(module):
+    """A branch or nothing at all would show something else tomorrow."""
+    with pytest.raises(PipelineError):
+        reproduction(Place(module=module), "test", {})
+
+
+@pytest.mark.parametrize("value", ["a b", "$(reboot)", "it's", "`id`", 'say "x"', "a;b"])
 def test_values_survive_the_shell(value):
     """A pasted line hands over the same arguments, whatever they hold."""
-    failure = Failure(
-        repository="github.com/me/app", commit=COMMIT, function="build", arguments={"python-image": value}
-    )
-    assert shlex.split(reproduction(failure)[0])[-1] == f"--python-image={value}"
+    line = reproduction(HERE, "build", {"python-image": value})[0]
+    assert shlex.split(line)[-1] == f"--python-image={value}"
 
 
 @pytest.mark.parametrize("flag", ["password", "hf-token", "index-auth"])
 def test_a_secret_is_never_printed(flag):
     """A literal secret is refused without being repeated; a reference to one is printed."""
-    literal = Failure(
-        repository="github.com/me/app", commit=COMMIT, function="f", arguments={flag: "canary-1"}
-    )
     with pytest.raises(PipelineError) as refused:
-        reproduction(literal)
+        reproduction(HERE, "f", {flag: "canary-1"})
     assert "canary" not in str(refused.value)
-    named = Failure(repository="github.com/me/app", commit=COMMIT, function="f", arguments={flag: "env://T"})
-    assert reproduction(named)[0].endswith(f"--{flag}=env://T")
+    assert reproduction(HERE, "f", {flag: "env://T"})[0].endswith(f"--{flag}=env://T")
 
 
 @pytest.mark.parametrize(

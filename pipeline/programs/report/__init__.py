@@ -1,0 +1,1 @@
+"""The outcome of every step for every variant, on one page."""
