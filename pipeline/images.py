@@ -30,7 +30,7 @@ USER: Final = "1001:1001"
 INIT: Final = ("/usr/bin/tini", "--")
 """Process 1: reaps what the service's own children leave behind, and hands signals on."""
 ENVIRONMENT: Final = {
-    "PATH": f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "PATH": f"{VENV}/bin:{APP}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "PYTHONPATH": APP,
     "PYTHONUNBUFFERED": "1",
     # The image's files belong to root and are compiled already.

@@ -6,6 +6,9 @@ import dagger
 from dagger import dag
 
 from pipeline.config import Config
+from pipeline.scripts import script_files
+
+PROGRAM_MODE: Final = 0o755
 
 NEVER: Final = (
     "**/.git",
@@ -38,6 +41,7 @@ async def application(source: dagger.Directory, config: Config) -> dagger.Direct
     """Return the packages of the service, each under its last name: `src/rag` becomes `rag`.
 
     .gitignore and .dockerignore of the source are honoured; so is NEVER, whatever they say.
+    The project's own console scripts come as `bin/NAME`.
     """
     kept = source.filter(gitignore=True).filter(exclude=[*await _dockerignore(source), *NEVER])
     tree = dag.directory()
@@ -46,6 +50,9 @@ async def application(source: dagger.Directory, config: Config) -> dagger.Direct
             tree = tree.with_file(_last(package), kept.file(package))
         else:
             tree = tree.with_directory(_last(package), kept.directory(package))
+    for path, contents in script_files(config.project, config.service).items():
+        mode = PROGRAM_MODE if path.startswith("bin/") else None
+        tree = tree.with_new_file(path, contents, permissions=mode)
     return tree
 
 

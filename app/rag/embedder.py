@@ -1,5 +1,6 @@
 """Embedder: texts in, float32 (n, dimensions) of L2 norm 1 out."""
 
+import logging
 import os
 from array import array
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,8 @@ from rag.errors import InputError, ModelError
 from rag.modelcard import ModelCard
 from rag.settings import Settings
 from rag.vectors import Embeddings, Vector
+
+log = logging.getLogger("rag.embedder")
 
 TextOrIds = str | list[int]
 
@@ -169,7 +172,9 @@ def _open_session(settings: Settings) -> Any:
         session = ort.InferenceSession(settings.model_dir / "model.onnx", options, providers=providers)
     except Exception as exc:  # ONNX Runtime raises a dozen unrelated classes
         raise ModelError(f"{settings.model_dir}/model.onnx: {exc}") from exc
-    providers = session.get_providers()
+    wanted, providers = providers, session.get_providers()
+    if len(wanted) > len(providers):
+        log.warning("found no GPU that CUDA can use: the model runs on the processor. Pass --gpus all.")
     if settings.device == "cuda" and "CUDAExecutionProvider" not in providers:
         raise ModelError(
             f"DEVICE=cuda: found {', '.join(providers)}. Run the gpu image with a GPU, or set DEVICE=auto."

@@ -37,14 +37,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def started(**environ: str) -> Iterator[Process]:
-    """Start `python -m rag` as the image does; it is killed when the test leaves it running."""
+def started(*words: str, **environ: str) -> Iterator[Process]:
+    """Start `python -m rag WORDS…` as the image does; it is killed when the test leaves it running."""
     port = free_port()
     path = os.pathsep.join([str(APP), *filter(None, [os.environ.get("PYTHONPATH")])])
     # What the image presets must not decide what a test sees.
     inherited = {name: text for name, text in os.environ.items() if name.lower() not in Settings.model_fields}
     env = {**inherited, "PYTHONPATH": path, "HOST": "127.0.0.1", "PORT": str(port), **environ}
-    command = [sys.executable, "-m", "rag"]
+    command = [sys.executable, "-m", "rag", *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(command, env=env, text=True, **pipes) as popen:
         try:

@@ -106,6 +106,20 @@ def test_cuda_without_a_gpu_refuses_to_start(model_settings, model):
         LocalEmbedder.load(model_settings.model_copy(update={"device": "cuda"}), ModelCard())
 
 
+@pytest.mark.model
+def test_a_cuda_build_without_a_gpu_says_that_it_runs_on_the_processor(model_settings, model, caplog):
+    """DEVICE=auto starts anyway, with a warning."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("ONNX Runtime is built without CUDA here")
+    if model.device == "cuda":
+        pytest.skip("there is a GPU here")
+
+    LocalEmbedder.load(model_settings, ModelCard())
+
+    assert "found no GPU that CUDA can use" in caplog.text
+
+
 def test_the_upstream_needs_no_model(tmp_path):
     """EMBEDDER=upstream loads nothing."""
     assert start_loading(Settings(model_dir=tmp_path, embedder="upstream")) is None

@@ -116,6 +116,17 @@ def test_a_wrong_setting_exits_1_with_one_line():
     assert said.startswith("rag: MAX_BATCH: found 'many'")
 
 
+@pytest.mark.parametrize(("word", "code"), [("--help", 0), ("-h", 0), ("--hlep", 2)])
+def test_the_usage_is_told_without_serving(word, code):
+    """Asked for it is no error; a wrong argument is one, and is named."""
+    with started(word) as process:
+        said, _ = process.popen.communicate(timeout=30)
+
+    assert process.popen.returncode == code
+    assert "usage: python -m rag" in said
+    assert (f"unknown argument {word!r}" in said) == bool(code)
+
+
 def test_without_an_upstream_the_api_variant_lives_but_is_not_ready():
     """/health is 200; /ready is 503 and names the setting."""
     with started(EMBEDDER="upstream") as process, pytest.raises(AssertionError, match="never ready"):

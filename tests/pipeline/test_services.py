@@ -1,5 +1,6 @@
 """Services of other shapes, through the command line, on the embedded engine."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -43,6 +44,17 @@ def test_extensions_that_exist_as_source_only_are_compiled_and_load(proxy, tmp_p
     assert result.returncode == 0, result.stderr
     suite = ET.parse(tmp_path / "out/http.xml").getroot()  # noqa: S314 - our own file
     assert suite.get("failures") == "0"
+
+
+@pytest.mark.slow
+def test_a_package_in_src_starts_by_its_own_script_and_reads_its_data(tmp_path):
+    """The command is the project's console script; data files and version are found at run time."""
+    service = SERVICES / "packaged"
+    tested = call(service, "test", "--variant=api", "-o", str(tmp_path / "out"))
+    shown = call(service, "build", "--variant=api", "with-exec", "--args=field-notes,show", "stdout")
+
+    assert tested.returncode == 0, tested.stderr
+    assert json.loads(shown.stdout) == {"notes": ["one ant", "two bees"], "version": "1.2.3"}
 
 
 def test_a_stale_lock_stops_with_found_expected_do(proxy):
