@@ -11,15 +11,16 @@ from dagger import DefaultPath, Doc, Ignore, function, object_type
 from pipeline.artifacts import image_artifacts
 from pipeline.assembly import Assembly
 from pipeline.builder import Builder
+from pipeline.cache import Shared
 from pipeline.checks import test_outcomes, test_reports
 from pipeline.compare import Comparison, comparison
 from pipeline.dev import live_service, send_source
 from pipeline.evidence import Wanted, image_question, published
 from pipeline.layers import layer_audit, layer_makers
 from pipeline.models import Hub, gate_table, model_cache
+from pipeline.proof import Proof, proven
 from pipeline.publish import Compression, promote_image
 from pipeline.refresh import fresh_locks
-from pipeline.proof import Proof, proven
 from pipeline.registry import Registry
 from pipeline.report import Report, Told, reported
 from pipeline.reproduce import Place
@@ -64,6 +65,12 @@ class Wheelhouse:
         dagger.Service | None,
         Doc("A hub or registry that only this machine reaches: tcp://HOST:PORT; loopback addresses mean it"),
     ] = None
+    cache: Annotated[str, Doc("REGISTRY/REPOSITORY of what other machines made: wheels, models, …")] = ""
+    cache_key: Annotated[dagger.Secret | None, Doc("PEM, ECDSA P-256: signs what is written there")] = None
+    cache_public_key: Annotated[dagger.File | None, Doc("Whose signature counts, to read only")] = None
+    cache_username: Annotated[str, Doc("User at the cache's registry")] = ""
+    cache_password: Annotated[dagger.Secret | None, Doc("env://NAME, file://PATH, cmd://PROGRAM")] = None
+    cache_registry: Near = None
 
     # mypy: the SDK's overloads of `function` leave out `cache`, which it accepts at run time.
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
@@ -313,7 +320,14 @@ class Wheelhouse:
             endpoint=self.hf_endpoint, token=self.hf_token, weights=self.weights, server=self.models_server
         )
         builder = Builder(image=self.python_image, index_url=self.index_url, index_auth=self.index_auth)
-        return await Assembly.of(self.source, builder, hub)
+        return await Assembly.of(self.source, builder, hub, self._shared())
+
+    def _shared(self) -> Shared | None:
+        if not self.cache:
+            return None
+        login = self.cache_username, self.cache_password
+        registry = _registry(self.cache, *login, None, self.cache_registry, insecure=False)
+        return Shared(registry=registry, private_key=self.cache_key, public_key=self.cache_public_key)
 
 
 def _now() -> str:
