@@ -11,6 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, TextIO
 
+from pipeline.engine.errors import StoreError
+from pipeline.engine.housekeeping import FREE_VARIABLE, KEEP_VARIABLE, Limits, last_measured
+from pipeline.engine.sizes import spell_size
+from pipeline.engine.store import FORMAT, Store
+
 MIN_PYTHON: Final = (3, 11)
 MIN_BUILDAH: Final = (1, 28)
 """The release of Debian 12, with which the engine is tested; older ones are untried."""
@@ -68,6 +73,7 @@ def examine(machine: Machine) -> list[Finding]:
         _privileges(machine),
         _overlay(machine),
         _disk(machine),
+        _store(machine),
         _program(machine, "skopeo", "moves images to and from registries", "skopeo"),
         _program(machine, "ip", "gives services an address", "iproute2"),
         _program(machine, "git", "reads repositories and applies patches", "git"),
@@ -163,6 +169,22 @@ def _disk(machine: Machine) -> Finding:
     found = f"{free_gb:.1f} GB free at {place}"
     fix = "wheelhouse prune, or set WHEELHOUSE_STORE to a folder on a larger disk"
     return Finding("disk", free_gb >= MIN_FREE_GB, found, f">= {MIN_FREE_GB:g} GB", fix)
+
+
+def _store(machine: Machine) -> Finding:
+    """Tell how large the store may become and what it held when that was last measured."""
+    expected = f"limits such as {KEEP_VARIABLE}=50GB {FREE_VARIABLE}=10GB, 0 for none"
+    root = next(p for p in (machine.store, *machine.store.parents) if p.exists())
+    try:
+        limits = Limits.of(machine.environ, root)
+    except StoreError as error:
+        return Finding("store", ok=False, found=str(error), expected=expected, fix="correct or unset it")
+    places = (machine.store / FORMAT, machine.store / "wheelhouse" / FORMAT)
+    known = next((note for place in places if (note := last_measured(Store(place)))), None)
+    held = f"; held {spell_size(known.held)} when last measured" if known else ""
+    kept = f"at most {spell_size(limits.keep_bytes)}" if limits.keep_bytes else "any size"
+    found = f"{kept}, leaves {spell_size(limits.min_free_bytes)} of the disk free{held}"
+    return Finding("store", ok=True, found=found, expected=expected, fix="")
 
 
 def numbers_in(text: str) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ class Item:
     used: float
     """When it was last used, seconds since 1970."""
     size_bytes: int
-    """What its removal frees: hard links that others hold do not count."""
+    """Its share of the disk: a file of two names counts half here and half there."""
     path: Path | None = None
 
 
@@ -74,6 +74,7 @@ def prune(store: "Store", keep_bytes: int) -> int:
         gone = {item.name for item in chosen if item.kind == "image"} - LayerStack(store.storage).images()
         _forget(store, gone)
         kept = {item.name for item in chosen if item.kind == "image"} - gone
+        _sweep(store, free_locks=not alive)
         return sum(item.size_bytes for item in chosen if item.name not in kept)
 
 
@@ -109,8 +110,8 @@ def _files(store: "Store") -> Iterator[Item]:
 
 
 def held_bytes(path: Path) -> int:
-    """Return the disk space of a folder, without files that have a name elsewhere too."""
-    total = 0
+    """Return the disk space of a folder; of a file with two names, half."""
+    total = 0.0
     pending = [os.fspath(path)]
     while pending:
         try:
@@ -120,11 +121,11 @@ def held_bytes(path: Path) -> int:
                     if stat.S_ISDIR(found.st_mode):
                         pending.append(entry.path)
                         total += found.st_blocks * BLOCK_BYTES
-                    elif found.st_nlink == 1:
-                        total += found.st_blocks * BLOCK_BYTES
+                    else:
+                        total += found.st_blocks * BLOCK_BYTES / found.st_nlink
         except FileNotFoundError:
             continue  # another session removed it
-    return total
+    return int(total)
 
 
 def _remove(path: Path) -> None:
@@ -144,6 +145,16 @@ def _remove_images(store: "Store", images: list[str]) -> None:
     command = ["buildah", "--root", str(store.storage), "--runroot", str(store.runroot), "rmi"]
     for start in range(0, len(images), BATCH):
         subprocess.run([*command, *images[start : start + BATCH]], capture_output=True, check=False)
+
+
+def _sweep(store: "Store", *, free_locks: bool) -> None:
+    """Remove seals of what is gone; without sessions, the files that were locked once."""
+    held = {path.name for path in store.trees.iterdir()}
+    store.seals.sweep(held | {path.name for path in (store.storage / "overlay").glob("*")})
+    if free_locks:  # a session that begins now waits for the end of pruning
+        for path in (store.root / "locks").iterdir():
+            if path.name != "prune":
+                path.unlink(missing_ok=True)
 
 
 def _forget(store: "Store", images: set[str]) -> None:

@@ -32,6 +32,7 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.errors import DamagedError, EngineError
 from pipeline.engine.graph import Op
 from pipeline.engine.handlers import HANDLERS
+from pipeline.engine.housekeeping import Limits, tidy
 from pipeline.engine.network import Network, network_name
 from pipeline.engine.progress import Progress
 from pipeline.engine.runner import CommandError, ProcessRunner, Runner
@@ -89,7 +90,7 @@ class Session:
     ) -> AsyncIterator["Session"]:
         """Open a session and serve it on a loopback port until the block ends."""
         store = Store.open(environ)
-        runner = runner or ProcessRunner()
+        runner, limits = runner or ProcessRunner(), Limits.of(environ, store.root)
         with _memory() as tmpfs, Registration.new(store, tmpfs) as registration:
             buildah = Buildah(runner, store.storage, store.runroot, registration.name, tmpfs)
             network = Network(runner, network_name(registration.name))
@@ -112,6 +113,8 @@ class Session:
                     yield session
             finally:
                 await engine.close()
+        if not plan and (removed := await asyncio.to_thread(tidy, store, limits)):
+            progress.warn(removed)
 
     def operations(self) -> list[Op]:
         """Return the operations that leaves asked for, inputs first, each once."""

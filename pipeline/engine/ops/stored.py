@@ -7,6 +7,7 @@ from pipeline.engine import pruning
 from pipeline.engine.engine import Engine
 from pipeline.engine.graph import Op
 from pipeline.engine.handlers import operation
+from pipeline.engine.housekeeping import Limits
 from pipeline.engine.ops.values import many
 
 
@@ -33,9 +34,15 @@ async def clients(engine: Engine, _op: Op) -> list[str]:
     "EngineCache.reservedSpace",
     "EngineCache.targetSpace",
 )
-async def limit(_engine: Engine, _op: Op) -> int:
-    """Return 0: the store has no limit by itself; `wheelhouse prune` sets one."""
-    return 0
+async def limit(engine: Engine, op: Op) -> int:
+    """Return a limit of the store, in bytes; 0 is none. See housekeeping.py."""
+    limits = Limits.of(engine.environ, engine.store.root)
+    return {
+        "maxUsedSpace": limits.keep_bytes,
+        "minFreeSpace": limits.min_free_bytes,
+        "reservedSpace": limits.reserved_bytes,
+        "targetSpace": limits.target_bytes,
+    }[op.field]
 
 
 @operation("EngineCache.prune")
