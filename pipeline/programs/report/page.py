@@ -12,6 +12,8 @@ from report.looks import STYLE
 from report.words import mb, moment, seconds
 
 MARKS: Final = {PASSED: "✓", FAILED: "✗", SKIPPED: "-"}
+ORDER: Final = (FAILED, SKIPPED, PASSED)
+"""Of the checks of one step: what needs a look comes first."""
 TAIL: Final = 60
 """Last lines of a log that stand on the page."""
 TITLES: Final = {
@@ -135,11 +137,11 @@ def _step(outcome: Outcome, variant: str, step: str, spent: float) -> Iterator[s
     checks = outcome.of_step(variant, step)
     status = outcome.step_status(variant, step)
     yield (
-        f'<details id="{variant}-{step}" class="step {status}"{" open" if status == FAILED else ""}>'
+        f'<details id="{variant}-{step}" class="step {status}">'
         f"<summary><b>{MARKS[status]}</b> {TITLES[step]} <span class='soft'>{outcome.counted(checks)}, "
         f"{seconds(spent)}</span></summary><ul class='checks'>"
     )
-    yield from (_check(one) for one in checks)
+    yield from (_check(one) for one in sorted(checks, key=lambda one: ORDER.index(one.status)))
     yield "</ul></details>"
 
 

@@ -1,0 +1,1 @@
+"""A service of the standard library alone."""
