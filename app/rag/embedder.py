@@ -1,11 +1,13 @@
 """Embedder: texts in, float32 (n, dimensions) of L2 norm 1 out."""
 
+import ctypes
 import logging
 import os
 from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
 import anyio
@@ -164,9 +166,8 @@ def _open_session(settings: Settings) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     providers = ["CPUExecutionProvider"]
-    if settings.device != "cpu" and "CUDAExecutionProvider" in ort.get_available_providers():
-        # The CUDA libraries are wheels: nothing but this finds them without LD_LIBRARY_PATH.
-        ort.preload_dlls(cudnn=False)
+    built = "CUDAExecutionProvider" in ort.get_available_providers()
+    if built and settings.device != "cpu" and _open_cuda():
         providers.insert(0, "CUDAExecutionProvider")
     try:
         session = ort.InferenceSession(settings.model_dir / "model.onnx", options, providers=providers)
@@ -174,12 +175,29 @@ def _open_session(settings: Settings) -> Any:
         raise ModelError(f"{settings.model_dir}/model.onnx: {exc}") from exc
     wanted, providers = providers, session.get_providers()
     if len(wanted) > len(providers):
-        log.warning("found no GPU that CUDA can use: the model runs on the processor. Pass --gpus all.")
+        log.warning("found no GPU that ONNX Runtime can use: the model runs on the processor.")
     if settings.device == "cuda" and "CUDAExecutionProvider" not in providers:
         raise ModelError(
             f"DEVICE=cuda: found {', '.join(providers)}. Run the gpu image with a GPU, or set DEVICE=auto."
         )
     return session
+
+
+def _open_cuda() -> bool:
+    """Open the host's driver and the CUDA libraries of wheels; tell whether there is a driver."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError as exc:
+        log.warning(
+            "found no NVIDIA driver (%s): the model runs on the processor. Pass --gpus all for a GPU.", exc
+        )
+        return False
+    # Nothing but this finds them without LD_LIBRARY_PATH; cublasLt before cublas, which needs it.
+    wheels = find_spec("nvidia")
+    for folder in (wheels.submodule_search_locations or ()) if wheels else ():
+        for library in sorted(Path(folder).glob("*/lib/lib*.so.*"), reverse=True):
+            ctypes.CDLL(str(library))
+    return True
 
 
 def is_local(settings: Settings) -> bool:
