@@ -121,6 +121,16 @@ def session(settings: Any, /, workdir: str | None, **_accepted: Any) -> int:
     return running.session(workdir, settings)
 
 
+@cli.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_obj
+def reproduce(settings: Any, words: tuple[str, ...]) -> int:
+    """Run the lines of a report's failures, or one line, and say whether the same failure came."""
+    from pipeline.engine.cli import reproducing  # noqa: PLC0415 - see above
+
+    return reproducing.reproduce(words, settings.arguments[: settings.arguments.index("reproduce")])
+
+
 @cli.command()
 def doctor() -> int:
     """Check what this machine has for the embedded engine; each finding with its fix."""

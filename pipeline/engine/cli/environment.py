@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pipeline.engine.cli.failures import ModuleLoadError
 from pipeline.engine.cli.names import near_miss, pascal
+from pipeline.engine.cli.remote import REMOTE, local_copy
 
 ALLOWED: Final = ("HOME", "LANG", "PATH", "TMPDIR", "TZ", "USER")
 """Variables of the caller that a module may see."""
@@ -46,14 +47,12 @@ def find_module(reference: str | None, workdir: Path) -> ModuleConfig:
     """Find the module that `-m` names, or the nearest dagger.json upwards.
 
     Raises:
-        ModuleLoadError: there is none, it is remote, is not written in Python, or a file cannot be read.
+        ModuleLoadError: there is none, git cannot fetch it, it is not written in Python, or a file cannot
+            be read.
 
     """
-    if reference and ("://" in reference or reference.startswith(("git@", "github.com/"))):
-        raise ModuleLoadError(
-            f"module {reference} is remote, expected a local folder. "
-            "Clone it and pass -m FOLDER, or use a Dagger engine."
-        )
+    if reference and REMOTE.match(reference):
+        return read_config(_module_root(str(local_copy(reference, workdir)), workdir))
     return read_config(_module_root(reference, workdir))
 
 

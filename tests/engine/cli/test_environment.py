@@ -78,10 +78,15 @@ def test_broken_json_names_the_file(tmp_path):
         read_config(tmp_path)
 
 
-@pytest.mark.parametrize("reference", ["https://example.org/a/b", "git@example.org:a/b", "github.com/a/b"])
-def test_a_remote_module_is_refused(tmp_path, reference):
-    """A git address is for a Dagger engine, and the message says so."""
-    with pytest.raises(ModuleLoadError, match="is remote"):
+@pytest.mark.parametrize(
+    "reference", ["https://127.0.0.1:9/a/b", "git@127.0.0.1:a/b", "ssh://127.0.0.1:9/a/b"]
+)
+def test_a_remote_module_that_git_cannot_fetch_is_named(tmp_path, reference, monkeypatch):
+    """The address is told with what git said, and what to do instead."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("GIT_SSH_COMMAND", "false")
+
+    with pytest.raises(ModuleLoadError, match=r"127\.0\.0\.1.*cannot be fetched: .*Clone it and pass -m"):
         find_module(reference, tmp_path)
 
 

@@ -1,0 +1,101 @@
+"""Bring a module of a git repository here, at the commit that `-m` names."""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from platformdirs import user_cache_path
+
+from pipeline.engine.cli.failures import ModuleLoadError
+
+REMOTE: Final = re.compile(r"(?:https?|ssh|git)://|git@|(?:github\.com|gitlab\.com|bitbucket\.org)/")
+"""How a module of elsewhere begins. Source: the address forms of `dagger -m`, v0.21."""
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A repository, a folder in it, and what of its history."""
+
+    url: str
+    folder: str
+    ref: str
+    """Commit, tag or branch; "" for the default branch."""
+
+    @classmethod
+    def parse(cls, reference: str) -> Self:
+        """Return what `HOST/OWNER/NAME[/FOLDER][@REF]` or a URL of git names."""
+        scheme, separator, rest = reference.rpartition("://")
+        user, at, place = rest.partition("@") if re.match(r"[^/]+@[^/]+[:/]", rest) else ("", "", rest)
+        address, _, ref = place.partition("@")
+        path = address if separator else address.replace(":", "/", 1)
+        prefix = f"{scheme}://" if separator else "ssh://" if at else "https://"
+        # Where `.git` ends the repository it may lie at any depth; hosts that leave it out have two levels.
+        repository, marked, folder = path.partition(".git/") if ".git/" in path else (path, "", "")
+        if not marked and not path.endswith(".git"):
+            repository, folder = "/".join(path.split("/")[:3]), "/".join(path.split("/")[3:])
+        return cls(url=f"{prefix}{user}{at}{repository}{marked.rstrip('/')}", folder=folder, ref=ref)
+
+    @property
+    def is_commit(self) -> bool:
+        """Tell whether it names the same files for ever."""
+        return bool(_COMMIT.fullmatch(self.ref))
+
+
+def local_copy(reference: str, workdir: Path) -> Path:
+    """Return the folder of a module of elsewhere, fetched with git; a commit is fetched once.
+
+    The repository around the working folder is asked first: a line from a CI job needs no network in a
+    clone that has the commit.
+
+    Raises:
+        ModuleLoadError: git cannot fetch it; says what git said.
+
+    """
+    remote = Remote.parse(reference)
+    name = hashlib.sha256(f"{remote.url}@{remote.ref}".encode()).hexdigest()[:24]
+    place = user_cache_path("wheelhouse") / "modules" / name
+    if not (remote.is_commit and place.is_dir()):
+        _fetch(remote, _origin(remote, workdir), place)
+    return place / remote.folder
+
+
+def _origin(remote: Remote, workdir: Path) -> str:
+    """Return where to fetch from: this repository where it has the commit, else the address."""
+    if not remote.is_commit:
+        return remote.url
+    found = _git("-C", str(workdir), "cat-file", "-e", f"{remote.ref}^{{commit}}")
+    top = _git("-C", str(workdir), "rev-parse", "--show-toplevel") if found.returncode == 0 else found
+    return top.stdout.strip() if top.returncode == 0 else remote.url
+
+
+def _fetch(remote: Remote, origin: str, place: Path) -> None:
+    """Clone beside the place and rename: what is killed half way is never taken for a module."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".clone-") as folder:
+        clone = Path(folder) / "module"
+        _need(_git("clone", "--quiet", "--no-checkout", origin, str(clone)), remote)
+        _need(_git("-C", str(clone), "checkout", "--quiet", "--detach", remote.ref or "HEAD"), remote)
+        shutil.rmtree(place, ignore_errors=True)
+        clone.rename(place)
+
+
+def _need(done: "subprocess.CompletedProcess[str]", remote: Remote) -> None:
+    if done.returncode:
+        said = done.stderr.strip().splitlines()[-1:] or ["git failed"]
+        raise ModuleLoadError(
+            f"module {remote.url}@{remote.ref or 'HEAD'} cannot be fetched: {said[0]}. "
+            "Clone it and pass -m FOLDER."
+        )
+
+
+def _git(*words: str) -> "subprocess.CompletedProcess[str]":
+    # No prompt for a password: a command that waits for nobody looks like one that hangs.
+    command: Sequence[str] = ("git", "-c", "core.askPass=true", "-c", "credential.interactive=false", *words)
+    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
