@@ -1,5 +1,6 @@
 """Stage 8 of 8: what speaks for an image: the scan that it must pass, and what is attached to it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -76,7 +77,6 @@ async def published(
         address=wanted.registry.address,
         state=state,
         source=await repository.url() or "",
-        created=created,
         advisories=wanted.advisories,
         now=now,
         signing_key=wanted.signing_key,
@@ -119,8 +119,6 @@ class Evidence:
     state: GitState
     source: str
     """URL of the git repository; "" for a local one."""
-    created: int
-    """The commit's time, in seconds since 1970: the lists are dated by it."""
     advisories: Advisories
     now: str
     """ISO 8601 time of the scan."""
@@ -131,9 +129,12 @@ class Evidence:
 
     @once
     async def lists(self, variant: Variant) -> dagger.Directory:
-        """Return the software lists of a variant."""
+        """Return the software lists of a variant, as `sbom` gives them.
+
+        Neither commit nor clock is in them: an edit of the service's code sends none of their bytes.
+        """
         listed = await self.assembly.listed(variant, Base.SMALL)
-        return await (await software_lists(self.assembly.builder, listed, self.created)).sync()
+        return await (await software_lists(self.assembly.builder, listed)).sync()
 
     @once
     async def found(self, variant: Variant) -> dagger.Directory:
@@ -177,7 +178,7 @@ class Evidence:
         """Return what is attached to an image: lists, findings, the statement of what it was made of."""
         lists = await self.lists(variant)
         texts = {name: await lists.file(name).contents() for name in LISTS}
-        found = await (await self.found(variant)).file(FINDINGS).contents()
+        found = _compact(await (await self.found(variant)).file(FINDINGS).contents())
         statement = await self._statement(variant, image, texts[CYCLONEDX], found)
         documents = [Document(name=name, text=text, media_type=LISTS[name]) for name, text in texts.items()]
         documents.append(Document(name=FINDINGS, text=found, media_type=FINDINGS_TYPE, once=True))
@@ -208,3 +209,7 @@ class Evidence:
             findings=found,
         )
         return provenance(facts)
+
+
+def _compact(text: str) -> str:
+    return json.dumps(json.loads(text), separators=(",", ":"))

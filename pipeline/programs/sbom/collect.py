@@ -62,7 +62,7 @@ def collect(tree: Tree, texts: Texts, wheels: Path | None = None) -> Bill:
         service=_with_models(itself, owned),
         components=tuple(one for _, one in sorted({one.ref: one for one in reversed(listed)}.items())),
         rootfs_sha256=tree.digest,
-        files=len(tree.paths),
+        files=len(tree.foundation),
         unowned=tuple(path for path, owner in belongs.items() if not owner),
         epoch=texts.epoch,
     )

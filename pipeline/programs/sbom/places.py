@@ -9,10 +9,9 @@ from urllib.parse import quote
 
 from sbom.errors import FactsError
 from sbom.facts import Component, FileHash
-from sbom.tree import Tree
+from sbom.tree import APP, Tree
 
 MODELS: Final = "/models/"
-APP: Final = "/srv/app/"
 HUB: Final = re.compile(r"hf://([^@]+)@([0-9a-f]{40})")
 INTERPRETER: Final = re.compile(
     r"^/usr/local/(bin/(python|pydoc|idle|2to3)|lib/(libpython|python3)|include/py)"

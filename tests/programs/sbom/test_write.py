@@ -144,10 +144,22 @@ def test_two_lists_of_one_image_are_the_same_bytes(image):
 def test_another_image_has_another_serial_number(image):
     """A changed byte in a file that is not hashed singly changes serial number and digest."""
     before = image.listed()
-    image.write("srv/app/demo/main.py", "y")
+    image.write("etc/passwd", "y")
     after = image.listed()
 
     assert before["serialNumber"] != after["serialNumber"]
+
+
+def test_an_edit_of_the_service_changes_no_byte_of_the_lists(image):
+    """A registry that has the lists need not be sent them again for a line of the service's own code."""
+    image.run("first")
+    image.write("srv/app/demo/main.py", "y")
+    image.write("srv/app/demo/more.py", "z")
+    image.run("second")
+
+    for name in ("sbom.cdx.json", "sbom.spdx.json"):
+        first, second = ((image.folder / out / name).read_bytes() for out in ("first", "second"))
+        assert first == second
 
 
 def test_a_wheel_swapped_after_the_lock_is_noticed(image):
