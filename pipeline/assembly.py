@@ -44,12 +44,15 @@ TEST_LOCK: Final = "requirements/test.txt"
 def once(stage: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Ask for a stage's result once per assembly, however many functions need it."""
     results: WeakKeyDictionary[object, dict[object, T]] = WeakKeyDictionary()
+    turns: WeakKeyDictionary[object, dict[object, anyio.Lock]] = WeakKeyDictionary()
 
     @wraps(stage)
     async def remembered(*args: P.args, **kwargs: P.kwargs) -> T:
         known = results.setdefault(args[0], {})
-        if args[1:] not in known:
-            known[args[1:]] = await stage(*args, **kwargs)
+        # Branches that run at once wait for the first: a shared stage would be taken or stored twice.
+        async with turns.setdefault(args[0], {}).setdefault(args[1:], anyio.Lock()):
+            if args[1:] not in known:
+                known[args[1:]] = await stage(*args, **kwargs)
         return known[args[1:]]
 
     return remembered
@@ -150,20 +153,25 @@ class Assembly:
         """Return the runtime image of a variant."""
         await self.lock(variant)
         async with anyio.create_task_group() as group:
-            # The longest branches at once; the models' result is taken from memory below.
+            # The long branches at once; their results are taken from memory below.
             group.start_soon(self.models, variant)
             group.start_soon(self._ground, variant, base)
+            group.start_soon(self._application)
         bottom, venv = await self._ground(variant, base)
         models = await self.models(variant)
-        application = await sources.application(self.source, self.config)
         parts = (
             *environment_layers(venv, variant),
             *(layer(MODELS, shipped(name, model, self.config, variant)) for name, model in models.items()),
-            *await app_layers(await self.workshop(), application),
+            *await self._application(),
         )
         base_reference = await self.builder.reference()
         labels = {**image_labels(self.config, variant), **base_labels(base_reference)}
         return runtime_image(bottom, parts, self.config, variant, labels)
+
+    @once
+    async def _application(self) -> tuple[dagger.Directory, ...]:
+        """Return the layers of the service's own packages."""
+        return await app_layers(await self.workshop(), await sources.application(self.source, self.config))
 
     @once
     async def _ground(self, variant: Variant, base: Base) -> tuple[dagger.Container, dagger.Directory]:
