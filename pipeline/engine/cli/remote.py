@@ -16,6 +16,8 @@ from pipeline.engine.cli.failures import ModuleLoadError
 
 REMOTE: Final = re.compile(r"(?:https?|ssh|git)://|git@|(?:github\.com|gitlab\.com|bitbucket\.org)/")
 """How a module of elsewhere begins. Source: the address forms of `dagger -m`, v0.21."""
+UPLOAD: Final = "git -c uploadpack.allowAnySHA1InWant=true upload-pack"
+"""What serves a repository of this machine; code hosts have a program of their own."""
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
@@ -80,8 +82,11 @@ def _fetch(remote: Remote, origin: str, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".clone-") as folder:
         clone = Path(folder) / "module"
-        _need(_git("clone", "--quiet", "--no-checkout", origin, str(clone)), remote)
-        _need(_git("-C", str(clone), "checkout", "--quiet", "--detach", remote.ref or "HEAD"), remote)
+        _need(_git("init", "--quiet", str(clone)), remote)
+        # A commit of a pull request is on no branch: it is asked for by name, here and on code hosts.
+        fetch = ("fetch", "--quiet", "--depth=1", f"--upload-pack={UPLOAD}", origin, remote.ref or "HEAD")
+        _need(_git("-C", str(clone), *fetch), remote)
+        _need(_git("-C", str(clone), "checkout", "--quiet", "--detach", "FETCH_HEAD"), remote)
         shutil.rmtree(place, ignore_errors=True)
         clone.rename(place)
 

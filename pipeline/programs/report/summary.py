@@ -1,6 +1,7 @@
 """Write the outcome as Markdown for the page of a CI job."""
 
 import re
+from collections import Counter
 from typing import Final
 
 from report.checks import FAILED, PASSED, SKIPPED, Check
@@ -63,10 +64,8 @@ def _skipped(outcome: Outcome) -> list[str]:
     found = outcome.of_status(SKIPPED)
     if not found:
         return []
-    told = [
-        f"- {one.variant} {one.step}: {escaped(one.name)}: {escaped(first_line(one.message))}"
-        for one in found
-    ]
+    counts = Counter((f"{one.variant} {one.step}", first_line(one.message)) for one in found)
+    told = [f"- {step}: {count} skipped: {escaped(reason)}" for (step, reason), count in counts.items()]
     return ["<details><summary>skipped</summary>", "", *told, "", "</details>"]
 
 
