@@ -13,7 +13,7 @@ from sbom.facts import Bill, Component
 from sbom.owners import owners
 from sbom.places import Owned, base_image, interpreter, model_components, service, written_files
 from sbom.tree import Tree
-from sbom.wheels import installed_wheels, wheel_files
+from sbom.wheels import compiled_wheels, installed_wheels, wheel_files
 
 PIN: Final = re.compile(r"^([A-Za-z0-9][\w.-]*)==(\S+)")
 HASH: Final = re.compile(r"--hash=sha256:([0-9a-f]{64})")
@@ -31,8 +31,6 @@ class Texts:
     """Requirement lines that the service declares for this variant."""
     lock: str = ""
     """Hash-pinned requirements, one per line."""
-    built: frozenset[str] = frozenset()
-    """Distributions whose wheels were compiled here from a locked source distribution."""
     epoch: int = 0
 
 
@@ -49,9 +47,10 @@ def collect(tree: Tree, texts: Texts, wheels: Path | None = None) -> Bill:
     distributions = installed_wheels(tree)
     # Reversed: where the base has a distribution too, the environment's is the one that is imported.
     purls = {one.name: one.purl for one in reversed(distributions)}
-    files = wheel_files(wheels, locked_hashes(texts.lock), set(texts.built))
+    files = wheel_files(wheels, locked_hashes(texts.lock))
+    compiled = compiled_wheels(wheels)
     packages = [(one.component(tree), one.claimed) for one in debian]
-    packages += [(one.component(purls, files), one.claimed) for one in distributions]
+    packages += [(one.component(purls, files, compiled), one.claimed) for one in distributions]
     claims = {path: component.ref for component, claimed in reversed(packages) for path in claimed}
     itself = service(texts.labels, _declared(texts.requirements, purls))
     owned = [itself, *model_components(tree), *filter(None, [interpreter(tree)]), written_files()]

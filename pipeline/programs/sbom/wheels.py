@@ -23,6 +23,8 @@ from sbom.tree import Tree
 INFO: Final = re.compile(r"^(?P<site>.*/(?:site|dist)-packages)/(?P<info>[^/]+\.dist-info)/METADATA$")
 ENVIRONMENT: Final = "/opt/venv/"
 MODULE: Final = re.compile(r"^/opt/venv/.*/site-packages/[^/]+/.*\.(py|so)$")
+COMPILED: Final = "built.txt"
+"""File beside the wheels that names those compiled here."""
 SHORT_LICENCE: Final = 64
 """Longer License fields hold the licence's whole text, not its name."""
 
@@ -59,17 +61,27 @@ class Installed:
         """Return the folder where it is the base image's own, "" in the service's environment."""
         return "" if self.site.startswith(ENVIRONMENT) else self.site
 
-    def component(self, installed: dict[str, str], wheels: dict[tuple[str, str], FileHash]) -> Component:
+    def component(
+        self,
+        installed: dict[str, str],
+        wheels: dict[tuple[str, str], FileHash],
+        compiled: frozenset[str] = frozenset(),
+    ) -> Component:
         """Return the distribution as a component.
 
         Args:
             installed: normalised name -> purl of everything installed, for the edges.
             wheels: wheel files by name and version.
+            compiled: names of those that were compiled from a source.
 
         """
         wheel = wheels.get((self.name, self.version))
         parts, unreadable = embedded_parts(self.embedded, self.purl)
-        known = {"wheelhouse:unreadable-sboms": str(unreadable or ""), "wheelhouse:base-site": self.base_site}
+        known = {
+            "wheelhouse:compiled-here": "true" if wheel and wheel.path in compiled else "",
+            "wheelhouse:unreadable-sboms": str(unreadable or ""),
+            "wheelhouse:base-site": self.base_site,
+        }
         return Component(
             kind="library",
             name=self.name,
@@ -105,18 +117,29 @@ def installed_wheels(tree: Tree) -> list[Installed]:
     return sorted(found, key=lambda one: (one.base_site, one.name, one.version))
 
 
-def wheel_files(folder: Path | None, allowed: dict[str, set[str]], built: set[str]) -> dict[Any, FileHash]:
+def compiled_wheels(folder: Path | None) -> frozenset[str]:
+    """Return the names of the wheel files that were compiled from a locked source: built.txt of the folder."""
+    listing = folder / COMPILED if folder else None
+    return (
+        frozenset(listing.read_text(encoding="utf-8").split())
+        if listing and listing.exists()
+        else frozenset()
+    )
+
+
+def wheel_files(folder: Path | None, allowed: dict[str, set[str]]) -> dict[Any, FileHash]:
     """Return the wheel files by name and version, each checked against the lock.
 
     Args:
         folder: the wheels that the image was made of; None: nothing is checked.
         allowed: normalised name -> sha256 of every file that the lock allows.
-        built: names compiled here from a locked source distribution: their wheels have no locked hash.
 
     Raises:
-        SwappedWheelError: a wheel's sha256 is not in the lock; every such wheel is listed.
+        SwappedWheelError: the sha256 of a wheel that was not compiled here is not in the lock; every such
+            wheel is listed.
 
     """
+    compiled = compiled_wheels(folder)
     files: dict[Any, FileHash] = {}
     wrong: list[str] = []
     for path in sorted(folder.glob("*.whl")) if folder else ():
@@ -124,7 +147,8 @@ def wheel_files(folder: Path | None, allowed: dict[str, set[str]], built: set[st
         with path.open("rb") as opened:
             digest = file_digest(opened, "sha256").hexdigest()
         files[str(name), str(version)] = FileHash(path.name, digest, size_bytes=path.stat().st_size)
-        if name not in built and digest not in allowed.get(name, set()):
+        # The lock has the hash of its source, which pip checked; its own is recorded as it came out.
+        if path.name not in compiled and digest not in allowed.get(name, set()):
             wrong.append(f"{path.name}: sha256 {digest}; expected one of {sorted(allowed.get(name, ()))}")
     if wrong:
         raise SwappedWheelError("\n".join([*wrong, "The lock allows none of these: make the wheels anew."]))

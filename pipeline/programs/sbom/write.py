@@ -2,8 +2,9 @@
 
     python3 -m sbom.write --root /image --facts /in/facts.json [--lock FILE] [--wheels DIR] --out DIR
 
-FACTS is a JSON object: labels (object), base (reference with digest), requirements (list),
-built (list of names). Writes sbom.cdx.json and sbom.spdx.json; their time is SOURCE_DATE_EPOCH.
+FACTS is a JSON object: labels (object), base (reference with digest), requirements (list).
+Wheels that DIR/built.txt names were compiled from a locked source.
+Writes sbom.cdx.json and sbom.spdx.json; their time is SOURCE_DATE_EPOCH.
 Exit status 2 when the image cannot be listed; stderr says why.
 """
 
@@ -35,7 +36,6 @@ def main() -> int:
         base=facts.get("base", ""),
         requirements=tuple(facts.get("requirements", ())),
         lock=options.lock.read_text(encoding="utf-8") if options.lock else "",
-        built=frozenset(facts.get("built", ())),
         epoch=int(os.environ.get("SOURCE_DATE_EPOCH", "0")),
     )
     try:

@@ -1,5 +1,6 @@
 """Software lists: complete, valid, the same bytes every time, and refused where facts are absent."""
 
+import hashlib
 import shutil
 import subprocess
 from typing import Any
@@ -170,6 +171,18 @@ def test_a_wheel_swapped_after_the_lock_is_noticed(image):
 
     assert done.returncode == 2
     assert "alpha-1.0-py3-none-any.whl: sha256" in done.stderr
+
+
+def test_a_wheel_compiled_from_a_locked_source_carries_its_own_hash(image):
+    """A wheel that built.txt names has no hash in the lock; its own is recorded, and that it was compiled."""
+    path = image.folder / "wheels/alpha-1.0-py3-none-any.whl"
+    with path.open("ab") as wheel:
+        wheel.write(b"x")
+    path.with_name("built.txt").write_text(f"{path.name}\n")
+    alpha = by_name(image.listed())["alpha"]
+
+    assert alpha["hashes"][0]["content"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert {"name": "wheelhouse:compiled-here", "value": "true"} in alpha["properties"]
 
 
 def test_an_image_without_dist_info_is_refused(image):
