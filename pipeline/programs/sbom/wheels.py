@@ -118,7 +118,7 @@ def installed_wheels(tree: Tree) -> list[Installed]:
 
 
 def compiled_wheels(folder: Path | None) -> frozenset[str]:
-    """Return the names of the wheel files that were compiled from a locked source: built.txt of the folder."""
+    """Return the names of the wheel files that were compiled from a locked source."""
     listing = folder / COMPILED if folder else None
     return (
         frozenset(listing.read_text(encoding="utf-8").split())
