@@ -1,0 +1,138 @@
+"""Directories shared between machines: made once, taken by whoever trusts the maker, never from others."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.sessions import run_session
+from tests.programs.oci.registry_server import Fault, Kind, Proxy, installed, proxy_before, running
+
+pytestmark = [pytest.mark.engine, pytest.mark.integration]
+
+THROUGH = """
+    from pipeline.builder import Builder
+    from pipeline.cache import Cache, Material, Shared
+    from pipeline.registry import Registry
+    wanted = json.loads((FOLDER / "wanted.json").read_text())
+    builder = Builder(image=BASE)
+    private, public = wanted.get("private"), wanted.get("public")
+    shared = Shared(
+        registry=Registry(address=wanted["address"]),
+        private_key=dag.set_secret("cache-key", Path(private).read_text()) if private else None,
+        public_key=dag.host().file(public) if public else None,
+    )
+    cache = await Cache.of(builder, shared)
+    made = []
+    async def make():
+        made.append(True)
+        tree = dag.directory().with_new_file("bin/run", wanted["text"], permissions=0o755)
+        return tree.with_symlink("run", "bin/again")
+    material = Material(kind="test", facts={"lock": wanted["lock"]}, texts=("variants.py",))
+    found = await cache.through(builder, material, make)
+    listed = await builder.base().with_mounted_directory("/in", found).with_exec(
+        ["sh", "-c", "stat -c '%a %n' /in/bin/run; readlink /in/bin/again; cat /in/bin/run"]
+    ).stdout()
+    print(json.dumps({"made": bool(made), "listed": listed}))
+"""
+Machine = Callable[..., tuple[dict[str, object], str]]
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """Give a proxy before an empty registry."""
+    if not installed():
+        pytest.skip("docker-registry is not installed")
+    with (
+        running(tmp_path_factory.mktemp("registry"), Kind()) as address,
+        proxy_before(address) as made,
+    ):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Make two key pairs: ours.pem, ours.pub, theirs.pem, theirs.pub."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("ours", "theirs"):
+        private = folder / f"{name}.pem"
+        make = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        subprocess.run([*make, "-out", str(private)], check=True, capture_output=True)
+        export = ["openssl", "pkey", "-in", str(private), "-pubout", "-out", str(folder / f"{name}.pub")]
+        subprocess.run(export, check=True)
+    return {path.name: str(path) for path in folder.iterdir()}
+
+
+@pytest.fixture
+def machine(proxy: Proxy, tmp_path: Path) -> Machine:
+    """Return a function that asks the cache as a machine does; another name of the host is another machine.
+
+    One store stands for all: it remembers answers by the words of the question.
+    """
+
+    def ask(host: str, lock: str, **wanted: str) -> tuple[dict[str, object], str]:
+        port = proxy.address.rpartition(":")[2]
+        document = {"address": f"{host}:{port}/cache", "lock": lock, "text": "made here\n", **wanted}
+        (tmp_path / "wanted.json").write_text(json.dumps(document))
+        done = run_session(tmp_path, THROUGH)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return json.loads(done.stdout), done.stderr
+
+    return ask
+
+
+def test_a_second_machine_takes_what_the_first_made(
+    machine: Machine, keys: dict[str, str], proxy: Proxy
+) -> None:
+    """Same material: the entry is taken with its modes and links, and nothing is made or pushed."""
+    first, _ = machine("127.0.0.1", f"a {proxy.address}", private=keys["ours.pem"])
+    proxy.clear()
+    second, _ = machine("localhost", f"a {proxy.address}", public=keys["ours.pub"], text="not made")
+
+    assert first == {"made": True, "listed": "755 /in/bin/run\nrun\nmade here\n"}
+    assert second == {**first, "made": False}
+    assert sum(proxy.sent) == 0
+
+
+def test_other_material_is_made(machine: Machine, keys: dict[str, str], proxy: Proxy) -> None:
+    """A changed lock is another key: nobody else's entry is taken for it; readers store nothing."""
+    proxy.clear()
+    answer, said = machine("127.0.0.1", f"b {proxy.address}", public=keys["ours.pub"])
+
+    assert answer["made"]
+    assert not [one for one in proxy.seen if one.startswith(("PUT", "POST"))]
+    assert "cache:" not in said
+
+
+def test_a_poisoned_entry_is_named_and_not_taken(
+    machine: Machine, keys: dict[str, str], proxy: Proxy
+) -> None:
+    """Who can write to the registry but has no trusted key plants nothing: told, then made as ever."""
+    machine("127.0.0.1", f"c {proxy.address}", private=keys["theirs.pem"], text="evil\n")
+    answer, said = machine("localhost", f"c {proxy.address}", public=keys["ours.pub"])
+
+    assert answer == {"made": True, "listed": "755 /in/bin/run\nrun\nmade here\n"}
+    assert "is poisoned: no signature by the key that is trusted here" in said
+    assert "made here instead" in said
+
+
+def test_a_cache_that_refuses_stops_no_build(machine: Machine, keys: dict[str, str], proxy: Proxy) -> None:
+    """403 to every write is told and costs nothing but the entry."""
+    proxy.fault = lambda method, _path: Fault(403) if method in ("POST", "PUT") else None
+    answer, said = machine("127.0.0.1", f"d {proxy.address}", private=keys["ours.pem"])
+    proxy.clear()
+
+    assert answer["made"]
+    assert "not shared" in said
+
+
+def test_a_cache_without_a_key_is_refused(proxy: Proxy, tmp_path: Path) -> None:
+    """Nobody would vouch for what is taken: the message says how to make a key."""
+    (tmp_path / "wanted.json").write_text(json.dumps({"address": f"{proxy.address}/cache"}))
+    done = run_session(tmp_path, THROUGH)
+
+    assert done.returncode != 0
+    assert "--cache without a key" in done.stderr
+    assert "openssl genpkey" in done.stderr
