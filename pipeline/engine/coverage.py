@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from pipeline.engine import ops
-from pipeline.engine.api import ApiTable, load_api
+from pipeline.engine.api import load_api
+from pipeline.engine.apitable import ApiTable
 from pipeline.engine.handlers import HANDLERS
 
 assert ops.__all__  # noqa: S101 - importing `ops` filled the table

@@ -19,6 +19,7 @@ from pipeline.engine.states import (
     DirectoryState,
     FileState,
     Mount,
+    SecretState,
     Snapshot,
 )
 
@@ -36,6 +37,8 @@ class Engine(Snapshots):
     _memo: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
     registry: Registry | None = None
     """Made when a registry is first needed; remembers which do not answer."""
+    auth: dict[str, tuple[str, SecretState]] = field(default_factory=dict)
+    """User name and password of each registry host: a session's, whichever container they were given to."""
     bases: BaseImages | None = None
     """Made when a base image is first asked for."""
     _given: set[str] = field(default_factory=set)
@@ -109,5 +112,5 @@ class Engine(Snapshots):
             return mount.source.snapshot, mount.source.at(inner), mount
         if isinstance(mount.source, FileState) and inner == "/":
             return mount.source.snapshot, mount.source.path, mount
-        place = {"temp": "temporary mount"}.get(mount.kind, mount.kind)
+        place = {"temp": "tmpfs"}.get(mount.kind, mount.kind)
         raise EngineError(f"{path}: cannot retrieve path from {place}")

@@ -6,7 +6,7 @@ may depend on them. What only a container could answer gets an empty value.
 
 from typing import Any, Final
 
-from pipeline.engine.api import ApiTable
+from pipeline.engine.apitable import ApiTable
 from pipeline.engine.engine import Engine
 from pipeline.engine.graph import Op
 

@@ -29,7 +29,8 @@ from graphql import (
     ValueNode,
 )
 
-from pipeline.engine.api import INTERFACES, ApiTable, ArgSpec, FieldSpec
+from pipeline.engine.api import INTERFACES
+from pipeline.engine.apitable import ApiTable, ArgSpec, FieldSpec
 from pipeline.engine.graph import Op
 
 LeafResolver = Callable[[Op], Awaitable[Any]]

@@ -24,7 +24,8 @@ from graphql.validation import (
 )
 
 from pipeline.engine import ops, server
-from pipeline.engine.api import ApiTable, load_api
+from pipeline.engine.api import load_api
+from pipeline.engine.apitable import ApiTable
 from pipeline.engine.buildah import Buildah
 from pipeline.engine.diskspace import explained
 from pipeline.engine.documents import parse

@@ -119,14 +119,6 @@ class ExecResult:
 
 
 @dataclass(frozen=True, slots=True)
-class RegistryAuth:
-    """Hold the credentials of one registry host."""
-
-    username: str
-    secret: SecretState
-
-
-@dataclass(frozen=True, slots=True)
 class ContainerState:
     """Be a container: a file system, its configuration, and what surrounds an exec."""
 
@@ -139,7 +131,9 @@ class ContainerState:
     """`NAME=value`; seen by execs, no part of their key."""
     bindings: tuple[tuple[str, "ServiceState"], ...] = ()
     last: ExecResult | None = None
-    auth: Mapping[str, RegistryAuth] = field(default_factory=dict)
+    """Of the last exec, whatever was changed since."""
+    own_default_args: bool = False
+    """Default arguments were set by the caller, not by the image."""
     gpus: bool = False
     image_ref: str = ""
 
@@ -148,7 +142,8 @@ class ContainerState:
         """Return the digest of everything an exec in this container can see."""
         return digest_of(
             self.rootfs.key if self.rootfs else "scratch",
-            [v for v in self.config.env if v not in self.volatile_env],
+            self.config.env,
+            [entry.split("=", 1)[0] for entry in self.volatile_env],
             self.config.user,
             self.config.workdir,
             self.config.entrypoint,
@@ -165,24 +160,32 @@ class ContainerState:
 
     def configured(self, **changes: Any) -> "ContainerState":
         """Return this container with parts of its image configuration changed."""
-        return replace(self, config=replace(self.config, **changes))
+        return replace(self, config=replace(self.config, **changes), image_ref="")
 
     def resolve(self, path: str) -> str:
         """Return an absolute path: a relative one starts at the workdir."""
         return posixpath.normpath(posixpath.join("/", self.config.workdir or "/", path))
 
     def mount_at(self, path: str) -> tuple[Mount, str] | None:
-        """Return the innermost mount that holds an absolute path, and the path inside it."""
-        holding = [m for m in self.mounts if path == m.target or path.startswith(m.target.rstrip("/") + "/")]
-        if not holding:
+        """Return the mount that holds an absolute path, and the path inside it: the last made counts.
+
+        Secrets are no place to look at.
+        """
+        mounts = [m for m in reversed(self.mounts) if m.kind != "secret"]
+        holding = (m for m in mounts if path == m.target or path.startswith(m.target.rstrip("/") + "/"))
+        mount = next(holding, None)
+        if mount is None:
             return None
-        mount = max(holding, key=lambda m: len(m.target))
         return mount, posixpath.join("/", path[len(mount.target) :].lstrip("/"))
 
     def with_mount(self, mount: Mount) -> "ContainerState":
         """Return this container with a mount added; one at the same target is replaced."""
         others = tuple(m for m in self.mounts if m.target != mount.target)
-        return replace(self, mounts=(*others, mount))
+        return replace(self, mounts=(*others, mount), image_ref="")
+
+    def without_mount(self, target: str) -> "ContainerState":
+        """Return this container without the mounts and secrets at a target."""
+        return replace(self, mounts=tuple(m for m in self.mounts if m.target != target), image_ref="")
 
 
 @dataclass(frozen=True, slots=True)

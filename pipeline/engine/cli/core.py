@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Final
 
-from pipeline.engine.api import ApiTable, ArgSpec, FieldSpec
+from pipeline.engine.apitable import ApiTable, ArgSpec, FieldSpec
 from pipeline.engine.cli.names import kebab, snake
 from pipeline.engine.cli.signatures import (
     MISSING,

@@ -2,6 +2,7 @@
 
 from pipeline.engine.ops import (
     changeset,
+    checkouts,
     config,
     directory,
     envfile,
@@ -12,9 +13,11 @@ from pipeline.engine.ops import (
     host,
     image,
     jsonvalue,
+    metadata,
     module,
     mounts,
     query,
+    reading,
     service,
     stored,
     values,
@@ -22,6 +25,7 @@ from pipeline.engine.ops import (
 
 __all__ = [
     "changeset",
+    "checkouts",
     "config",
     "directory",
     "envfile",
@@ -32,9 +36,11 @@ __all__ = [
     "host",
     "image",
     "jsonvalue",
+    "metadata",
     "module",
     "mounts",
     "query",
+    "reading",
     "service",
     "stored",
     "values",

@@ -2,28 +2,38 @@
 
 import posixpath
 import re
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op
 from pipeline.engine.handlers import operation
-from pipeline.engine.imageconfig import ExposedPort
 from pipeline.engine.states import ContainerState
 
-VARIABLE: Final = re.compile(r"\$(\w+)|\$\{(\w+)\}")
-DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|ns|m|s)")
-UNITS_NS: Final = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+VARIABLE: Final = re.compile(r"\$(?:\{([^}]*)\}|([*#$@!?\-0-9])|([A-Za-z_][A-Za-z0-9_]*))")
+"""What Go's os.Expand replaces: names, names in braces, and one special sign or digit."""
 
 
 def expand(state: ContainerState, text: str, *, wanted: bool) -> str:
-    """Replace `$NAME` and `${NAME}` from the container's environment when asked."""
+    """Replace `$NAME` and `${NAME}` from the container's environment when asked.
+
+    EngineError: the name is a secret's or a volatile variable's; those are no part of what is kept.
+    """
     if not wanted:
         return text
     env = state.env()
-    return VARIABLE.sub(lambda found: env.get(found.group(1) or found.group(2), ""), text)
+    secret = {name for name, _ in state.secret_env}
+    volatile = {entry.split("=", 1)[0] for entry in state.volatile_env}
+
+    def value(found: re.Match[str]) -> str:
+        name = next(group for group in found.groups() if group is not None)
+        for kind, names in (("secret", secret), ("volatile", volatile)):
+            if name in names:
+                raise EngineError(f'expand cannot be used with {kind} env variable "{name}"')
+        return env.get(name, "")
+
+    return VARIABLE.sub(value, text)
 
 
 def path_arg(state: ContainerState, op: Op, name: str = "path") -> str:
@@ -47,7 +57,6 @@ async def with_env_variable(engine: Engine, op: Op) -> ContainerState:
     """Set a variable for execs and for the image."""
     state = await engine.container(op)
     value = expand(state, op.args["value"], wanted=op.args.get("expand", False))
-    state = replace(state, volatile_env=with_env(state.volatile_env, op.args["name"], None))
     return state.configured(env=with_env(state.config.env, op.args["name"], value))
 
 
@@ -84,7 +93,7 @@ async def with_secret_variable(engine: Engine, op: Op) -> ContainerState:
     state = await engine.container(op)
     others = tuple(entry for entry in state.secret_env if entry[0] != op.args["name"])
     secret = await engine.evaluate(op.args["secret"])
-    return replace(state, secret_env=(*others, (op.args["name"], secret)))
+    return replace(state, secret_env=(*others, (op.args["name"], secret)), image_ref="")
 
 
 @operation("Container.withoutSecretVariable")
@@ -154,119 +163,21 @@ async def entrypoint(engine: Engine, op: Op) -> list[str]:
 
 @operation("Container.withDefaultArgs")
 async def with_default_args(engine: Engine, op: Op) -> ContainerState:
-    """Set the default arguments."""
-    return (await engine.container(op)).configured(cmd=tuple(op.args["args"]))
+    """Set the default arguments; a service then takes them without the entrypoint."""
+    state = (await engine.container(op)).configured(cmd=tuple(op.args["args"]))
+    return replace(state, own_default_args=True)
 
 
 @operation("Container.withoutDefaultArgs")
 async def without_default_args(engine: Engine, op: Op) -> ContainerState:
     """Unset the default arguments."""
-    return (await engine.container(op)).configured(cmd=None)
+    return replace((await engine.container(op)).configured(cmd=None), own_default_args=False)
 
 
 @operation("Container.defaultArgs")
 async def default_args(engine: Engine, op: Op) -> list[str]:
     """Return the default arguments; empty when unset."""
     return list((await engine.container(op)).config.cmd or ())
-
-
-@operation("Container.withLabel")
-async def with_label(engine: Engine, op: Op) -> ContainerState:
-    """Set a label."""
-    state = await engine.container(op)
-    return state.configured(labels={**state.config.labels, op.args["name"]: op.args["value"]})
-
-
-@operation("Container.withoutLabel")
-async def without_label(engine: Engine, op: Op) -> ContainerState:
-    """Remove a label."""
-    state = await engine.container(op)
-    return state.configured(labels=_without(state.config.labels, op.args["name"]))
-
-
-@operation("Container.label")
-async def label(engine: Engine, op: Op) -> str | None:
-    """Return a label, or null."""
-    return (await engine.container(op)).config.labels.get(op.args["name"])
-
-
-@operation("Container.withAnnotation")
-async def with_annotation(engine: Engine, op: Op) -> ContainerState:
-    """Set an annotation of the manifest."""
-    state = await engine.container(op)
-    return state.configured(annotations={**state.config.annotations, op.args["name"]: op.args["value"]})
-
-
-@operation("Container.withoutAnnotation")
-async def without_annotation(engine: Engine, op: Op) -> ContainerState:
-    """Remove an annotation."""
-    state = await engine.container(op)
-    return state.configured(annotations=_without(state.config.annotations, op.args["name"]))
-
-
-def _without(entries: Mapping[str, str], name: str) -> dict[str, str]:
-    return {key: value for key, value in entries.items() if key != name}
-
-
-@operation("Container.withExposedPort")
-async def with_exposed_port(engine: Engine, op: Op) -> ContainerState:
-    """Expose a port; services wait for it."""
-    state = await engine.container(op)
-    port = ExposedPort(
-        op.args["port"],
-        "udp" if op.args.get("protocol") == "UDP" else "tcp",
-        op.args.get("description") or "",
-        op.args.get("experimentalSkipHealthcheck") or False,
-    )
-    return state.configured(exposed_ports=(*_other_ports(state, port), port))
-
-
-@operation("Container.withoutExposedPort")
-async def without_exposed_port(engine: Engine, op: Op) -> ContainerState:
-    """Stop exposing a port."""
-    state = await engine.container(op)
-    port = ExposedPort(op.args["port"], "udp" if op.args.get("protocol") == "UDP" else "tcp")
-    return state.configured(exposed_ports=_other_ports(state, port))
-
-
-def _other_ports(state: ContainerState, port: ExposedPort) -> tuple[ExposedPort, ...]:
-    return tuple(known for known in state.config.exposed_ports if str(known) != str(port))
-
-
-@operation("Container.withDockerHealthcheck")
-async def with_docker_healthcheck(engine: Engine, op: Op) -> ContainerState:
-    """Set Docker's HEALTHCHECK."""
-    state = await engine.container(op)
-    kind = "CMD-SHELL" if op.args.get("shell") else "CMD"
-    check: dict[str, Any] = {"Test": [kind, *op.args["args"]]}
-    for name in ("interval", "timeout", "startPeriod", "startInterval"):
-        if op.args.get(name):
-            check[name[0].upper() + name[1:]] = duration_ns(op.args[name])
-    if op.args.get("retries"):
-        check["Retries"] = op.args["retries"]
-    return state.configured(healthcheck=check)
-
-
-@operation("Container.withoutDockerHealthcheck")
-async def without_docker_healthcheck(engine: Engine, op: Op) -> ContainerState:
-    """Unset the HEALTHCHECK."""
-    return (await engine.container(op)).configured(healthcheck=None)
-
-
-def duration_ns(text: str) -> int:
-    """Read a Go duration such as `1m30s` as nanoseconds; raises EngineError."""
-    pieces = DURATION.findall(text)
-    if not pieces or "".join(number + unit for number, unit in pieces) != text:
-        raise EngineError(f'time: invalid duration "{text}": expected for example 30s or 1m30s')
-    return sum(round(float(number) * UNITS_NS[unit]) for number, unit in pieces)
-
-
-def duration_text(nanoseconds: int) -> str:
-    """Write nanoseconds as Go does: `1m30s`."""
-    hours, rest = divmod(nanoseconds, UNITS_NS["h"])
-    minutes, rest = divmod(rest, UNITS_NS["m"])
-    seconds = f"{rest / UNITS_NS['s']:.9f}".rstrip("0").rstrip(".")
-    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{seconds}s"
 
 
 @operation("Container.platform")

@@ -1,25 +1,19 @@
 """Directory: immutable folders; each change makes a new one of hard links."""
 
-import asyncio
-import posixpath
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
 
-from pipeline.engine import listing, searching
-from pipeline.engine.comparing import diff, tree_digest
+from pipeline.engine.comparing import diff
 from pipeline.engine.copying import Copying, copy_file
-from pipeline.engine.diskspace import readable
 from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.files import make_directory, make_symlink, remove, set_owner, set_times, write_file
 from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.handlers import operation
 from pipeline.engine.ops.filesystem import checked_directory, checked_file, filter_of, lazily, merging
-from pipeline.engine.ops.values import many
+from pipeline.engine.ops.reading import sentence
 from pipeline.engine.owners import parse_owner
-from pipeline.engine.states import DirectoryState, FileState
+from pipeline.engine.states import DirectoryState, FileState, Snapshot
 
 
 async def edit(engine: Engine, op: Op, what: object, change: Callable[[Path], None]) -> DirectoryState:
@@ -28,24 +22,7 @@ async def edit(engine: Engine, op: Op, what: object, change: Callable[[Path], No
     try:
         return await engine.edited(state, [op.field, what], change)
     except (OSError, ValueError) as error:
-        raise _sentence(engine, error) from error
-
-
-async def read(engine: Engine, work: Callable[..., Any], *args: object) -> Any:
-    """Run something that reads files, in a thread."""
-    try:
-        return await asyncio.to_thread(work, *args)
-    except (OSError, ValueError) as error:
-        raise _sentence(engine, error) from error
-
-
-def _sentence(engine: Engine, error: Exception) -> EngineError:
-    if isinstance(error, OSError) and error.errno is not None:
-        name = error.filename if isinstance(error.filename, str) else ""
-        if error.errno in (2, 20) and name:
-            return EngineError(f"open {name}: {(error.strerror or '').lower()}")
-        return readable(error, engine.store.root)
-    return EngineError(str(error))
+        raise sentence(engine, error) from error
 
 
 @operation("Directory.withNewFile")
@@ -60,12 +37,7 @@ async def with_new_file(engine: Engine, op: Op) -> DirectoryState:
 async def with_new_directory(engine: Engine, op: Op) -> DirectoryState:
     """Make an empty directory."""
     path, mode = op.args["path"], op.args.get("permissions") or 0o755
-    mode = 0o755 if mode == NEW_DIRECTORY_DEFAULT else mode
     return await edit(engine, op, [path, mode], lambda root: make_directory(root, path, mode))
-
-
-NEW_DIRECTORY_DEFAULT = 420
-"""0644: the API's default, with which a real engine makes a directory 0755."""
 
 
 @operation("Directory.withSymlink")
@@ -80,7 +52,7 @@ async def with_file(engine: Engine, op: Op) -> DirectoryState:
     """Copy a file in; a path that ends in a slash keeps its name."""
     source: FileState = await engine.evaluate(op.args["source"])
     path, mode = op.args["path"], op.args.get("permissions")
-    owner = _owner(op)
+    owner = await _owner(engine, op)
     origin = await lazily(engine, source)
     return await edit(
         engine,
@@ -108,7 +80,7 @@ async def with_files(engine: Engine, op: Op) -> DirectoryState:
 async def with_directory(engine: Engine, op: Op) -> DirectoryState:
     """Merge a directory in."""
     source: DirectoryState = await engine.evaluate(op.args["source"])
-    wanted, owner, mode = filter_of(op), _owner(op), op.args.get("permissions")
+    wanted, owner, mode = filter_of(op), await _owner(engine, op), op.args.get("permissions")
     path = op.args["path"]
     merge = await merging(engine, source, Copying(filter=wanted, owner=owner, mode=mode))
     identity = [path, source.key, wanted.include, wanted.exclude, wanted.gitignore, owner, mode]
@@ -125,7 +97,7 @@ async def filter_(engine: Engine, op: Op) -> DirectoryState:
     try:
         return DirectoryState(await engine.tree(key, lambda made: merge(made, "/")))
     except (OSError, ValueError) as error:
-        raise _sentence(engine, error) from error
+        raise sentence(engine, error) from error
 
 
 @operation("Directory.withoutDirectory", "Directory.withoutFile")
@@ -160,20 +132,27 @@ async def with_timestamps(engine: Engine, op: Op) -> DirectoryState:
 
 @operation("Directory.chown")
 async def chown(engine: Engine, op: Op) -> DirectoryState:
-    """Give a path and all below it to an owner, by number."""
-    path, owner = op.args["path"], _owner(op)
+    """Give a path and all below it to an owner; names are those of the file system it lies in."""
+    path, owner = op.args["path"], await _owner(engine, op)
     assert owner is not None  # noqa: S101 - a required argument
     return await edit(engine, op, [path, owner], lambda root: set_owner(root, path, owner))
 
 
-def _owner(op: Op) -> tuple[int, int] | None:
-    """Read an owner; a directory alone has no /etc/passwd, so names are refused."""
+async def _owner(engine: Engine, op: Op) -> tuple[int, int] | None:
+    """Read the owner argument; None without one."""
     if not op.args.get("owner"):
         return None
+    return await owner_in(engine, (await engine.directory(op)).snapshot, op.args["owner"])
+
+
+async def owner_in(engine: Engine, snapshot: Snapshot, text: str) -> tuple[int, int]:
+    """Read an owner; a name is looked up in the /etc/passwd of the file system, where it has one."""
+    named = any(not part.isdecimal() for part in text.split(":"))
+    root = await engine.root_of(snapshot) if named else Path("/nonexistent")
     try:
-        return parse_owner(op.args["owner"], Path("/nonexistent"))
+        return parse_owner(text, root)
     except (LookupError, OSError) as error:
-        raise EngineError(f"owner {op.args['owner']!r}: expected numbers such as 1000:1000") from error
+        raise EngineError(f"failed to parse ownership {text}: {error.args[0]}") from error
 
 
 @operation("Directory.directory")
@@ -188,109 +167,6 @@ async def file(engine: Engine, op: Op) -> FileState:
     """Return a file below."""
     state = await engine.directory(op)
     return await checked_file(engine, state.snapshot, state.at(op.args["path"]), op.args["path"])
-
-
-@operation("Directory.entries")
-async def entries(engine: Engine, op: Op) -> list[str]:
-    """List names; directories end in a slash."""
-    root = await engine.path_of(await engine.directory(op))
-    listed: list[str] = await read(engine, listing.entries, root, op.args.get("path") or "/")
-    return listed
-
-
-@operation("Directory.glob")
-async def glob(engine: Engine, op: Op) -> list[str]:
-    """List the paths that match a pattern."""
-    root = await engine.path_of(await engine.directory(op))
-    found: list[str] = await read(engine, listing.glob, root, op.args["pattern"])
-    return found
-
-
-@operation("Directory.search")
-async def search(engine: Engine, op: Op) -> list[Op]:
-    """Find lines by text or pattern."""
-    return await search_in(engine, op, await engine.path_of(await engine.directory(op)), op.args.get("paths"))
-
-
-async def search_in(engine: Engine, op: Op, root: Path, paths: Sequence[str] | None) -> list[Op]:
-    """Search below a host folder, in all of it or at some paths."""
-    names = {
-        "pattern": "pattern",
-        "literal": "literal",
-        "multiline": "multiline",
-        "dotall": "dotall",
-        "insensitive": "insensitive",
-        "skipIgnored": "skip_ignored",
-        "skipHidden": "skip_hidden",
-        "filesOnly": "files_only",
-        "limit": "limit",
-    }
-    given: dict[str, Any] = {python: op.args[api] for api, python in names.items() if op.args.get(api)}
-    given |= {"paths": tuple(paths)} if paths else {}
-    given |= {"globs": tuple(op.args["globs"])} if op.args.get("globs") else {}
-    found = await read(engine, searching.search, root, searching.Search(**given))
-    return many(engine, op, [_camel(asdict(one)) for one in found])
-
-
-def _camel(value: Any) -> Any:
-    """Return a mapping with the API's names."""
-    if isinstance(value, dict):
-        return {_camel_name(key): _camel(item) for key, item in value.items()}
-    return [_camel(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _camel_name(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.title() for part in rest)
-
-
-@operation("Directory.exists")
-async def exists(engine: Engine, op: Op) -> bool:
-    """Say whether something is at a path."""
-    return await exists_at(await engine.path_of(await engine.directory(op)), op.args["path"], op)
-
-
-async def exists_at(root: Path, path: str, op: Op) -> bool:
-    """Say whether something of the expected kind is at a path of a root."""
-    try:
-        found = listing.stat(root, path, follow_last=not op.args.get("doNotFollowSymlinks"))
-    except OSError:
-        return False
-    expected = (op.args.get("expectedType") or "").removesuffix("_TYPE")
-    return not expected or found.file_type.value == expected
-
-
-@operation("Directory.stat")
-async def stat(engine: Engine, op: Op) -> dict[str, Any]:
-    """Describe what is at a path."""
-    return await stat_at(await engine.path_of(await engine.directory(op)), op.args["path"], op)
-
-
-async def stat_at(root: Path, path: str, op: Op) -> dict[str, Any]:
-    """Describe what is at a path of a root; raises EngineError when nothing is."""
-    try:
-        found = listing.stat(root, path, follow_last=not op.args.get("doNotFollowSymlinks"))
-    except OSError as error:
-        raise EngineError(f"stat {path}: {(error.strerror or '').lower()}") from error
-    return {
-        "size": found.size,
-        "permissions": found.permissions,
-        "fileType": found.file_type.value,
-        "name": found.name,
-    }
-
-
-@operation("Directory.digest")
-async def digest(engine: Engine, op: Op) -> str:
-    """Return the digest of the content; times do not count."""
-    root = await engine.path_of(await engine.directory(op))
-    return f"sha256:{await asyncio.to_thread(tree_digest, root)}"
-
-
-@operation("Directory.name")
-async def name(engine: Engine, op: Op) -> str:
-    """Return the last part of the directory's path."""
-    return (await engine.directory(op)).path.rstrip("/").rpartition("/")[2] or "/"
 
 
 @operation("Directory.sync")
@@ -308,17 +184,6 @@ async def diff_(engine: Engine, op: Op) -> DirectoryState:
     paths = [await engine.path_of(lower), await engine.path_of(upper)]
     key = digest_of("diff", lower.key, upper.key)
     return DirectoryState(await engine.tree(key, lambda made: diff(paths[0], paths[1], made)))
-
-
-@operation("Directory.findUp")
-async def find_up(engine: Engine, op: Op) -> str | None:
-    """Return the nearest path of a name, going up from a start inside the directory."""
-    root = await engine.path_of(await engine.directory(op))
-    at = PurePosixPath("/", posixpath.normpath(op.args["start"]))
-    for folder in (at, *at.parents):
-        if await exists_at(root, str(folder / op.args["name"]), op):
-            return str(folder / op.args["name"]).lstrip("/")
-    return None
 
 
 @operation("Directory.withError")

@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeline.engine import listing
 from pipeline.engine.comparing import file_sha256
@@ -16,8 +17,11 @@ from pipeline.engine.files import set_owner, set_times
 from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.handlers import operation
 from pipeline.engine.ops.filesystem import lazily
-from pipeline.engine.owners import parse_owner
 from pipeline.engine.states import FileState
+
+LINE: Final = re.compile(r"[^\n]*\n?")
+CONTENTS_LIMIT_BYTES: Final = 128 * 2**20
+"""Largest file whose contents are given as text. Source: Dagger's MaxFileContentsSize."""
 
 
 async def state_of(engine: Engine, op: Op) -> FileState:
@@ -30,6 +34,9 @@ async def state_of(engine: Engine, op: Op) -> FileState:
 async def contents(engine: Engine, op: Op) -> str:
     """Return the text; bytes that are not UTF-8 become the replacement character."""
     path = await engine.path_of(await state_of(engine, op))
+    size = path.stat().st_size if path.exists() else 0
+    if size > CONTENTS_LIMIT_BYTES and op.args.get("limitLines") is None:
+        raise EngineError(f"file size {size} exceeds limit {CONTENTS_LIMIT_BYTES}")
     try:
         data = await asyncio.to_thread(path.read_bytes)
     except OSError as error:
@@ -38,8 +45,13 @@ async def contents(engine: Engine, op: Op) -> str:
     offset, limit = op.args.get("offsetLines"), op.args.get("limitLines")
     if offset is None and limit is None:
         return text
-    lines = text.splitlines(keepends=True)[offset or 0 :]
+    lines = lines_of(text)[offset or 0 :]
     return "".join(lines if limit is None else lines[:limit])
+
+
+def lines_of(text: str) -> list[str]:
+    """Split a text after its newlines, and nowhere else."""
+    return [line for line in LINE.findall(text) if line]
 
 
 @operation("File.size")
@@ -83,7 +95,7 @@ async def stat(engine: Engine, op: Op) -> dict[str, Any]:
 @operation("File.search")
 async def search(engine: Engine, op: Op) -> list[Op]:
     """Find lines of the file by text or pattern."""
-    from pipeline.engine.ops.directory import search_in  # noqa: PLC0415 - the two refer to each other
+    from pipeline.engine.ops.reading import search_in  # noqa: PLC0415 - the two refer to each other
 
     path = await engine.path_of(await state_of(engine, op))
     return await search_in(engine, op, path.parent, [path.name])
@@ -100,6 +112,8 @@ async def sync(engine: Engine, op: Op) -> str:
 @operation("File.withName")
 async def with_name(engine: Engine, op: Op) -> FileState:
     """Return the file under another name."""
+    if "/" in op.args["name"]:
+        raise EngineError(f'file name "{op.args["name"]}" must not contain a directory')
     return await _derived(engine, op, op.args["name"], lambda _path: None, name=op.args["name"])
 
 
@@ -112,8 +126,10 @@ async def with_timestamps(engine: Engine, op: Op) -> FileState:
 
 @operation("File.chown")
 async def chown(engine: Engine, op: Op) -> FileState:
-    """Return the file with another owner, by number."""
-    owner = parse_owner(op.args["owner"], Path("/nonexistent"))
+    """Return the file with another owner; names are those of the file system it lies in."""
+    from pipeline.engine.ops.directory import owner_in  # noqa: PLC0415 - the two refer to each other
+
+    owner = await owner_in(engine, (await state_of(engine, op)).snapshot, op.args["owner"])
     return await _derived(engine, op, owner, lambda path: set_owner(path.parent, path.name, owner))
 
 
@@ -125,16 +141,26 @@ async def with_replaced(engine: Engine, op: Op) -> FileState:
 
     def edit(path: Path) -> None:
         text = path.read_text()
-        head = "".join(text.splitlines(keepends=True)[: max((first_from or 1) - 1, 0)])
+        head = "".join(lines_of(text)[: max((first_from or 1) - 1, 0)])
         tail = text[len(head) :]
-        found = tail.count(search)
-        if found == 0 or (found > 1 and not everything and first_from is None):
-            raise EngineError(
-                f"search string found {found} times; expected {'one' if found else 'at least one'}"
-            )
+        places = [found.start() for found in re.finditer(re.escape(search), tail)]
+        if not places and not everything:
+            raise EngineError("search string not found")
+        if len(places) > 1 and not everything and first_from is None:
+            raise EngineError(f"search string found multiple times: {_places(tail, search, places)}")
         path.write_text(head + tail.replace(search, replacement, -1 if everything else 1))
 
     return await _derived(engine, op, [search, replacement, first_from, everything], edit)
+
+
+def _places(text: str, search: str, places: list[int]) -> str:
+    """Name places by line, and by bytes from its start."""
+    named = []
+    for at in places:
+        before = text[:at].rpartition("\n")[2].encode()
+        line = text.count("\n", 0, at) + 1
+        named.append(f"line {line} ({len(before)}-{len(before) + len(search.encode())})")
+    return ", ".join(named)
 
 
 async def _derived(engine: Engine, op: Op, what: object, edit: Any, *, name: str = "") -> FileState:

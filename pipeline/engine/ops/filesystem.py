@@ -5,7 +5,7 @@ import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from pipeline.engine.copying import Copying, copy_file, copy_tree
 from pipeline.engine.engine import Engine
@@ -18,6 +18,9 @@ from pipeline.engine.inodes import Owner
 from pipeline.engine.ops.config import expand, path_arg
 from pipeline.engine.owners import parse_owner
 from pipeline.engine.states import ContainerState, DirectoryState, FileState, Snapshot
+
+MERGING: Final = ("withDirectory", "withFiles")
+"""Fields that put something into a directory rather than in its place."""
 
 
 def filter_of(op: Op) -> Filter:
@@ -43,20 +46,32 @@ async def changed(
 ) -> ContainerState:
     """Return the container after `edit(root, path)`, in its file system or in the mount that holds it."""
     path = change.path
-    state = await engine.container(op)
+    state = uncovered(await engine.container(op), op.field, path.rstrip("/") or "/")
     _, inner, mount = await engine.locate(state, path.rstrip("/") or "/")
     inner += "/" if path.endswith("/") and inner != "/" else ""
     identity = [op.field, inner, what]
     if mount is None:
         copied = (change.copied, inner) if change.copied else None
         rootfs = await engine.layered(state, identity, lambda root: edit(root, inner), str(op), copied)
-        return replace(state, rootfs=rootfs, last=None, image_ref="")
+        return replace(state, rootfs=rootfs, image_ref="")
     source = mount.source
     if not isinstance(source, DirectoryState):
         raise EngineError(f"{path}: cannot write to a mounted {mount.kind}")
     within = inner[len(source.path.rstrip("/")) :] or "/"
     edited = await engine.edited(source, identity, lambda root: edit(root, within))
     return state.with_mount(replace(mount, source=edited))
+
+
+def uncovered(state: ContainerState, field: str, path: str) -> ContainerState:
+    """Return the container without mounts at exactly this path: they go when what they cover is replaced.
+
+    Only a directory that is copied onto a mounted directory is merged into it.
+    """
+    while (found := state.mount_at(path)) and found[1] == "/":
+        if field in MERGING and isinstance(found[0].source, DirectoryState):
+            break
+        state = state.without_mount(found[0].target)
+    return state
 
 
 async def owner_of(engine: Engine, state: ContainerState, op: Op) -> Owner | None:
@@ -79,10 +94,10 @@ async def with_directory(engine: Engine, op: Op) -> ContainerState:
     state = await engine.container(op)
     source: DirectoryState = await engine.evaluate(op.args["source"])
     wanted, owner = filter_of(op), await owner_of(engine, state, op)
-    path, mode = path_arg(state, op), op.args.get("permissions")
-    identity = [source.key, wanted.include, wanted.exclude, wanted.gitignore, owner, mode]
-    merge = await merging(engine, source, Copying(filter=wanted, owner=owner, mode=mode))
-    return await changed(engine, op, identity, merge, Change(path, source))
+    identity = [source.key, wanted.include, wanted.exclude, wanted.gitignore, owner]
+    # `permissions` is accepted and has no effect, as on Dagger 0.21.
+    merge = await merging(engine, source, Copying(filter=wanted, owner=owner))
+    return await changed(engine, op, identity, merge, Change(path_arg(state, op), source))
 
 
 async def merging(engine: Engine, source: DirectoryState, copying: Copying) -> Callable[[Path, str], None]:
@@ -185,16 +200,15 @@ async def without_path(engine: Engine, op: Op) -> ContainerState:
 
 @operation("Container.withoutFiles")
 async def without_files(engine: Engine, op: Op) -> ContainerState:
-    """Remove several files."""
-    state = await engine.container(op)
-    paths = [state.resolve(expand(state, p, wanted=op.args.get("expand", False))) for p in op.args["paths"]]
-
-    def edit(root: Path, _inner: str) -> None:
-        for path in paths:
-            remove(root, path)
-
-    rootfs = await engine.layered(state, [op.field, paths], lambda root: edit(root, "/"), str(op))
-    return replace(state, rootfs=rootfs, last=None)
+    """Remove several files, one after the other."""
+    assert op.parent is not None  # noqa: S101 - a container field has a parent
+    current = op.parent
+    for path in op.args["paths"]:
+        current = Op.make(
+            "Container", "withoutFile", current, {"path": path, "expand": op.args.get("expand", False)}
+        )
+    state: ContainerState = await engine.evaluate(current)
+    return state
 
 
 @operation("Container.rootfs")
@@ -210,12 +224,12 @@ async def with_rootfs(engine: Engine, op: Op) -> ContainerState:
     state = await engine.container(op)
     source: DirectoryState = await engine.evaluate(op.args["directory"])
     if source.path == "/":
-        return replace(state, rootfs=source.snapshot, last=None)
+        return replace(state, rootfs=source.snapshot, image_ref="")
     origin = await lazily(engine, source)
     rootfs = await engine.layered(
         replace(state, rootfs=None), ["rootfs", source.key], lambda root: copy_tree(origin(), root), str(op)
     )
-    return replace(state, rootfs=rootfs, last=None)
+    return replace(state, rootfs=rootfs, image_ref="")
 
 
 @operation("Container.directory")
@@ -260,7 +274,7 @@ async def checked_file(engine: Engine, snapshot: Snapshot | None, path: str, ask
 @operation("Container.exists")
 async def exists(engine: Engine, op: Op) -> bool:
     """Say whether something is at a path."""
-    from pipeline.engine.ops.directory import exists_at  # noqa: PLC0415 - the two refer to each other
+    from pipeline.engine.ops.reading import exists_at  # noqa: PLC0415 - the two refer to each other
 
     state = await engine.container(op)
     snapshot, inner, _ = await engine.locate(state, path_arg(state, op))
@@ -270,7 +284,7 @@ async def exists(engine: Engine, op: Op) -> bool:
 @operation("Container.stat")
 async def stat(engine: Engine, op: Op) -> dict[str, Any]:
     """Describe what is at a path."""
-    from pipeline.engine.ops.directory import stat_at  # noqa: PLC0415
+    from pipeline.engine.ops.reading import stat_at  # noqa: PLC0415
 
     state = await engine.container(op)
     snapshot, inner, _ = await engine.locate(state, path_arg(state, op))

@@ -1,25 +1,18 @@
 """GitRepository, GitRef: local and remote repositories through the git program."""
 
-import asyncio
-import posixpath
 import re
-import shutil
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Final
-from uuid import uuid4
 
-from pipeline.engine.copying import Copying, copy_file, copy_tree
 from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
-from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.graph import Op
 from pipeline.engine.handlers import operation
-from pipeline.engine.ops.filesystem import checked_directory
 from pipeline.engine.runner import Completed
-from pipeline.engine.states import ChangesetState, DirectoryState, GitState, Snapshot
+from pipeline.engine.states import GitState
 
-HEX_DIGITS: Final = 40
-VERSION: Final = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
+COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+VERSION: Final = re.compile(r"v(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
 """v1, v1.2, v1.2.3, v1.2.3-rc.1+build."""
 QUIET: Final = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -42,7 +35,7 @@ async def git(engine: Engine, *words: str, env: dict[str, str] | None = None) ->
     return done
 
 
-async def _auth(engine: Engine, state: GitState) -> dict[str, str]:
+async def auth_of(engine: Engine, state: GitState) -> dict[str, str]:
     """Return the environment that hands a token to git without an argument list."""
     if state.auth_header is not None:
         header = f"Authorization: {await engine.secrets.plaintext(state.auth_header)}"
@@ -60,7 +53,7 @@ async def _auth(engine: Engine, state: GitState) -> dict[str, str]:
     }
 
 
-async def _place(engine: Engine, state: GitState) -> str:
+async def place_of(engine: Engine, state: GitState) -> str:
     """Return what git reads the repository from."""
     if state.repository is None:
         return state.folder or state.url
@@ -78,15 +71,15 @@ async def as_git(engine: Engine, op: Op) -> GitState:
 
 async def _ref(engine: Engine, op: Op, ref: str) -> GitState:
     state: GitState = await engine.parent(op)
-    return replace(state, ref=ref, commit=await _resolve(engine, state, ref))
+    return replace(state, ref=ref, commit=await resolve_ref(engine, state, ref))
 
 
-async def _resolve(engine: Engine, state: GitState, ref: str) -> str:
+async def resolve_ref(engine: Engine, state: GitState, ref: str) -> str:
     """Return the commit that a ref names now."""
-    if len(ref) == HEX_DIGITS and all(c in "0123456789abcdef" for c in ref):
+    if COMMIT.fullmatch(ref):
         return ref
-    place = await _place(engine, state)
-    done = await git(engine, "ls-remote", place, env=await _auth(engine, state))
+    place = await place_of(engine, state)
+    done = await git(engine, "ls-remote", place, env=await auth_of(engine, state))
     found = {name: commit for commit, name in (line.split("\t") for line in done.text.splitlines())}
     for name in (ref, f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}", f"{ref}^{{}}"):
         if name in found:
@@ -103,13 +96,13 @@ async def head(engine: Engine, op: Op) -> GitState:
 @operation("GitRepository.branch")
 async def branch(engine: Engine, op: Op) -> GitState:
     """Return a branch."""
-    return await _ref(engine, op, f"refs/heads/{op.args['name']}")
+    return await _ref(engine, op, f"refs/heads/{op.args['name'].removeprefix('refs/heads/')}")
 
 
 @operation("GitRepository.tag")
 async def tag(engine: Engine, op: Op) -> GitState:
     """Return a tag."""
-    return await _ref(engine, op, f"refs/tags/{op.args['name']}")
+    return await _ref(engine, op, f"refs/tags/{op.args['name'].removeprefix('refs/tags/')}")
 
 
 @operation("GitRepository.ref")
@@ -121,6 +114,8 @@ async def ref(engine: Engine, op: Op) -> GitState:
 @operation("GitRepository.commit")
 async def commit(engine: Engine, op: Op) -> GitState:
     """Return a commit by its 40 hex digits."""
+    if not COMMIT.fullmatch(op.args["id"]):
+        raise EngineError(f'invalid commit SHA: "{op.args["id"]}"')
     return await _ref(engine, op, op.args["id"])
 
 
@@ -133,10 +128,10 @@ async def names(engine: Engine, op: Op) -> list[str]:
         "ls-remote",
         "--refs",
         f"--{kind}",
-        await _place(engine, state),
+        await place_of(engine, state),
         *(op.args.get("patterns") or []),
     ]
-    done = await git(engine, *words, env=await _auth(engine, state))
+    done = await git(engine, *words, env=await auth_of(engine, state))
     return sorted(line.split("\t")[1].removeprefix(f"refs/{kind}/") for line in done.text.splitlines())
 
 
@@ -145,12 +140,17 @@ async def latest_version(engine: Engine, op: Op) -> GitState:
     """Return the tag of the highest version, such as v1.10.0; a release comes after its candidates."""
     state: GitState = await engine.parent(op)
     done = await git(
-        engine, "ls-remote", "--refs", "--tags", await _place(engine, state), env=await _auth(engine, state)
+        engine,
+        "ls-remote",
+        "--refs",
+        "--tags",
+        await place_of(engine, state),
+        env=await auth_of(engine, state),
     )
     tags = [line.split("\t")[1].removeprefix("refs/tags/") for line in done.text.splitlines()]
     versions = {tag: found for tag in tags if (found := VERSION.fullmatch(tag))}
     if not versions:
-        raise EngineError(f"no tag of {state.url or 'this directory'} is a version such as v1.2.3")
+        raise EngineError(f"no valid semver tags found in {state.url or 'this directory'}, such as v1.2.3")
     return await _ref(engine, op, f"refs/tags/{max(versions, key=lambda tag: _rank(versions[tag]))}")
 
 
@@ -172,10 +172,10 @@ async def common_ancestor(engine: Engine, op: Op) -> GitState:
         bare = str(scratch / "bare")
         await git(engine, "init", "-q", "--bare", bare)
         for one in (state, other):
-            place = await _place(engine, one)
+            place = await place_of(engine, one)
             source = f"file://{place}" if one.repository or one.folder else place
             fetch = ["-c", "protocol.file.allow=always", "-C", bare, "fetch", "-q", source, one.commit]
-            await git(engine, *fetch, env=await _auth(engine, one))
+            await git(engine, *fetch, env=await auth_of(engine, one))
         done = await git(engine, "-C", bare, "merge-base", state.commit, other.commit)
     return replace(state, ref=done.text.strip(), commit=done.text.strip())
 
@@ -185,39 +185,6 @@ async def url(engine: Engine, op: Op) -> str | None:
     """Return the address of a remote repository, null for a local one."""
     state: GitState = await engine.parent(op)
     return state.url or None
-
-
-@operation("GitRepository.uncommitted")
-async def uncommitted(engine: Engine, op: Op) -> ChangesetState:
-    """Return what a local repository's files have that its HEAD has not."""
-    state: GitState = await engine.parent(op)
-    if state.repository is None and not state.folder:
-        raise EngineError("uncommitted changes exist only in a local repository")
-    at_head = replace(state, ref="HEAD", commit=await _resolve(engine, state, "HEAD"))
-    before = await _checkout(engine, at_head)
-    return ChangesetState(before, DirectoryState(await _worktree(engine, state)))
-
-
-async def _worktree(engine: Engine, state: GitState) -> Snapshot:
-    """Return what git would commit of a repository's files: all but those that it ignores."""
-    source = await _place(engine, state)
-    listed = await git(engine, "-C", source, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    names = sorted({name for name in listed.text.split("\0") if name and not _is_folder(Path(source, name))})
-
-    def make(made: Path) -> None:
-        for name in names:
-            # A file that git knows and nobody has is a removed one.
-            if Path(source, name).exists() or Path(source, name).is_symlink():
-                copy_file(Path(source, name), made, name, Copying())
-
-    # A folder of this machine changes behind the engine's back: what was read once proves nothing later.
-    key = state.repository.key if state.repository else uuid4().hex
-    return await engine.tree(digest_of("worktree", key), make)
-
-
-def _is_folder(path: Path) -> bool:
-    """Tell a folder, which git names only for a repository inside the repository."""
-    return path.is_dir() and not path.is_symlink()
 
 
 @operation("GitRef.commit")
@@ -232,70 +199,3 @@ async def ref_ref(engine: Engine, op: Op) -> str:
     """Return the full name of the ref."""
     state: GitState = await engine.parent(op)
     return state.ref
-
-
-@operation("GitRef.tree")
-async def tree(engine: Engine, op: Op) -> DirectoryState:
-    """Check the commit out."""
-    state: GitState = await engine.parent(op)
-    discard = op.args.get("discardGitDir", False) or not state.keep_git_dir
-    how = Checkout(discard, op.args.get("depth", 1), op.args.get("includeTags", False))
-    return await _checkout(engine, state, how)
-
-
-@dataclass(frozen=True, slots=True)
-class Checkout:
-    """Say what comes with the files of a commit."""
-
-    discard_git_dir: bool = True
-    depth: int = 1
-    """Commits of history; 0 is all of it."""
-    tags: bool = False
-
-
-async def _checkout(engine: Engine, state: GitState, how: Checkout = Checkout()) -> DirectoryState:
-    """Return the files of a commit, with the .git directory unless it is not wanted."""
-    place = await _place(engine, state)
-    origin = state.repository.key if state.repository else state.folder or state.url
-    key = digest_of("checkout", origin, state.commit, how.discard_git_dir, how.depth, how.tags)
-    if engine.store.has_tree(key):
-        return DirectoryState(await engine.tree(key, lambda _: None))
-    env = await _auth(engine, state)
-    async with engine.step(key, f"git {state.url or 'local'} {state.ref}"):
-        with engine.store.scratch(engine.session) as scratch:
-            work = scratch / "work"
-            await git(engine, "init", "-q", str(work))
-            source = f"file://{place}" if state.repository or state.folder else place
-            options = ["--depth", str(how.depth)] if how.depth > 0 else []
-            options += ["--tags"] if how.tags else []
-            local = ["-c", "uploadpack.allowAnySHA1InWant=true", "-c", "protocol.file.allow=always"]
-            await git(engine, *local, "-C", str(work), "fetch", "-q", *options, source, state.commit, env=env)
-            await git(
-                engine, "-C", str(work), "-c", "advice.detachedHead=false", "checkout", "-q", state.commit
-            )
-            if how.discard_git_dir:
-                await asyncio.to_thread(shutil.rmtree, work / ".git")
-            return DirectoryState(await engine.tree(key, lambda made: copy_tree(work, made)))
-
-
-async def repository_at(engine: Engine, text: str, *, resolved: bool) -> GitState:
-    """Read `URL#ref` or a local path as a repository, or as the commit that its ref names."""
-    place, _, ref = text.partition("#")
-    is_url = "://" in place or "@" in place
-    local = "" if is_url else str(engine.workdir / place)
-    state = GitState(None, place if is_url else "", local, ref)
-    if not resolved:
-        return state
-    return replace(state, ref=ref or "HEAD", commit=await _resolve(engine, state, ref or "HEAD"))
-
-
-async def tree_at(engine: Engine, text: str) -> DirectoryState:
-    """Return the directory that `URL#ref:subdir` names."""
-    place, _, rest = text.partition("#")
-    name, _, subdir = rest.partition(":")
-    state = GitState(None, place)
-    at = replace(state, ref=name or "HEAD", commit=await _resolve(engine, state, name or "HEAD"))
-    found = await _checkout(engine, at)
-    if not subdir:
-        return found
-    return await checked_directory(engine, found.snapshot, posixpath.join("/", subdir), subdir)

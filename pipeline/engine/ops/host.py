@@ -77,10 +77,10 @@ async def file(engine: Engine, op: Op) -> FileState:
 
 @operation("Host.findUp")
 async def find_up(engine: Engine, op: Op) -> str | None:
-    """Return the nearest path of a name, going up from the session's directory."""
+    """Return the nearest path of a name, going up from the session's directory and as seen from it."""
     for folder in (engine.workdir, *engine.workdir.parents):
         if (folder / op.args["name"]).exists():
-            return str(folder / op.args["name"])
+            return os.path.relpath(folder / op.args["name"], engine.workdir)
     return None
 
 
@@ -148,7 +148,7 @@ def is_remote(text: str) -> bool:
 @operation("Address.directory")
 async def address_directory(engine: Engine, op: Op) -> DirectoryState:
     """Read an address as a directory: a local path, or a git URL with `#ref:subdir`."""
-    from pipeline.engine.ops.git import tree_at  # noqa: PLC0415 - the two refer to each other
+    from pipeline.engine.ops.checkouts import tree_at  # noqa: PLC0415 - the two refer to each other
 
     text = await _address(engine, op)
     if is_remote(text):
@@ -194,6 +194,6 @@ async def address_service(engine: Engine, op: Op) -> ServiceState:
 @operation("Address.gitRepository", "Address.gitRef")
 async def address_git(engine: Engine, op: Op) -> GitState:
     """Read an address as a repository, or as a ref of one."""
-    from pipeline.engine.ops.git import repository_at  # noqa: PLC0415
+    from pipeline.engine.ops.checkouts import repository_at  # noqa: PLC0415
 
     return await repository_at(engine, await _address(engine, op), resolved=op.field == "gitRef")

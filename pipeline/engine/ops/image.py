@@ -4,7 +4,6 @@ import asyncio
 import datetime as dt
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from pipeline.engine.ops.query import host_platform
 from pipeline.engine.references import Reference
 from pipeline.engine.registry import Registry
 from pipeline.engine.runner import checked
-from pipeline.engine.states import ContainerState, FileState, RegistryAuth, Snapshot
+from pipeline.engine.states import ContainerState, FileState, Snapshot
 
 
 def storage_of(engine: Engine) -> Storage:
@@ -38,14 +37,12 @@ def registry_of(engine: Engine) -> Registry:
     return engine.registry
 
 
-async def credentials_for(
-    engine: Engine, auth: Mapping[str, RegistryAuth], reference: Reference
-) -> Credentials | None:
+async def credentials_for(engine: Engine, reference: Reference) -> Credentials | None:
     """Return what `withRegistryAuth` gave for a registry."""
-    known = auth.get(reference.domain)
-    if known is None:
+    if reference.domain not in engine.auth:
         return None
-    return Credentials(known.username, await engine.secrets.plaintext(known.secret))
+    username, secret = engine.auth[reference.domain]
+    return Credentials(username, await engine.secrets.plaintext(secret))
 
 
 async def pulled(engine: Engine, state: ContainerState, address: str) -> ContainerState:
@@ -62,7 +59,7 @@ async def pulled(engine: Engine, state: ContainerState, address: str) -> Contain
         )
     key = digest_of("from", str(reference))
     async with engine.step(key, f"from {address}") as step:
-        credentials = await credentials_for(engine, state.auth, reference)
+        credentials = await credentials_for(engine, reference)
         step.cached = f"{reference} {host_platform()}" in engine.bases.records()
         base = await engine.bases.resolve(address, host_platform(), credentials)
     engine.store.used(base.image_id)
@@ -77,7 +74,6 @@ async def pulled(engine: Engine, state: ContainerState, address: str) -> Contain
         state,
         rootfs=snapshot,
         config=config,
-        last=None,
         image_ref=str(reference.at(base.digest)) if base.digest else str(reference),
     )
 
@@ -101,7 +97,7 @@ async def import_(engine: Engine, op: Op) -> ContainerState:
         )
     engine.images.add(loaded.image_id)
     snapshot = Snapshot(digest_of("image", loaded.image_id), loaded.image_id)
-    return replace(state, rootfs=snapshot, config=loaded.config, last=None)
+    return replace(state, rootfs=snapshot, config=loaded.config, image_ref="")
 
 
 def domain_of(address: str) -> str:
@@ -113,19 +109,19 @@ def domain_of(address: str) -> str:
 
 @operation("Container.withRegistryAuth")
 async def with_registry_auth(engine: Engine, op: Op) -> ContainerState:
-    """Keep credentials for one registry host."""
+    """Keep credentials for one registry host until the session ends."""
     state = await engine.container(op)
     domain = domain_of(op.args["address"])
-    auth = RegistryAuth(op.args["username"], await engine.evaluate(op.args["secret"]))
-    return replace(state, auth={**state.auth, domain: auth})
+    engine.auth[domain] = (op.args["username"], await engine.evaluate(op.args["secret"]))
+    return state
 
 
 @operation("Container.withoutRegistryAuth")
 async def without_registry_auth(engine: Engine, op: Op) -> ContainerState:
     """Forget the credentials of one registry host."""
     state = await engine.container(op)
-    domain = domain_of(op.args["address"])
-    return replace(state, auth={host: auth for host, auth in state.auth.items() if host != domain})
+    engine.auth.pop(domain_of(op.args["address"]), None)
+    return state
 
 
 async def layout_for(engine: Engine, op: Op, tag: str = "") -> oci.Layout:
@@ -191,13 +187,11 @@ def _write(layout: oci.Layout, target: Path) -> None:
 async def publish(engine: Engine, op: Op) -> str:
     """Push the image; return its address with the digest."""
     refuse(op, "registryService")
-    state = await engine.container(op)
+    await engine.container(op)
     reference = Reference.parse(op.args["address"])
     layout = await layout_for(engine, op)
     async with engine.step(digest_of("publish", op.digest, os.urandom(8).hex()), f"publish {reference}"):
-        return await registry_of(engine).push(
-            layout, reference, await credentials_for(engine, state.auth, reference)
-        )
+        return await registry_of(engine).push(layout, reference, await credentials_for(engine, reference))
 
 
 @operation("Container.exportImage")

@@ -66,14 +66,13 @@ async def with_mounted_secret(engine: Engine, op: Op) -> ContainerState:
 async def without_mount(engine: Engine, op: Op) -> ContainerState:
     """Take a mount away; what lies below it shows again."""
     state = await engine.container(op)
-    target = _target(state, op)
-    return replace(state, mounts=tuple(m for m in state.mounts if m.target != target))
+    return state.without_mount(_target(state, op))
 
 
 @operation("Container.mounts")
 async def mounts(engine: Engine, op: Op) -> list[str]:
-    """Return the targets of the mounts, in the order they were made."""
-    return [mount.target for mount in (await engine.container(op)).mounts]
+    """Return the targets of the mounts, in the order they were made; secrets are not listed."""
+    return [mount.target for mount in (await engine.container(op)).mounts if mount.kind != "secret"]
 
 
 def _target(state: ContainerState, op: Op) -> str:

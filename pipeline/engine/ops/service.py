@@ -25,11 +25,11 @@ async def service_of(engine: Engine, op: Op) -> ServiceState:
     """Return the service that the arguments `args`, `useEntrypoint`, … describe."""
     refuse(op, "experimentalPrivilegedNesting")
     state = await engine.container(op)
-    words = op.args.get("args") or list(state.config.cmd or ())
-    if op.args.get("useEntrypoint"):
+    given = op.args.get("args") or []
+    words = given or list(state.config.cmd or ())
+    # What the image itself would run is its entrypoint with its default arguments.
+    if op.args.get("useEntrypoint") or not (given or state.own_default_args):
         words = [*(state.config.entrypoint or ()), *words]
-    if not words:
-        words = list(state.config.entrypoint or ())
     if not words:
         raise EngineError("no command has been set")
     wanted = op.args.get("expand", False)
@@ -137,12 +137,15 @@ async def serve(engine: Engine, op: Op, state: ServiceState) -> None:
 async def tunnel(engine: Engine, op: Op) -> ServiceState:
     """Make a service reachable on the host's loopback."""
     inner: ServiceState = await engine.evaluate(op.args["service"])
+    if inner.container is None:
+        raise EngineError("tunneling to non-Container services is not supported")
     running = await engine.services.start(engine, inner)
     running.held = True
-    pairs = [(p.get("frontend") or 0, p["backend"]) for p in op.args.get("ports") or []]
+    native = [(port.port, port.port) for port in ports_of(inner)] if op.args.get("native") else []
+    pairs = native + [(p.get("frontend") or 0, p["backend"]) for p in op.args.get("ports") or []]
+    pairs = pairs or [(0, port.port) for port in ports_of(inner)]
     if not pairs:
-        native = op.args.get("native", False)
-        pairs = [(port.port if native else 0, port.port) for port in ports_of(inner)]
+        raise EngineError("no ports to forward")
     fronts = []
     for front, back in pairs:
         server = await forward(front, running.address, back)

@@ -7,7 +7,7 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op
 from pipeline.engine.handlers import HANDLERS, operation
-from pipeline.engine.ops.config import duration_text
+from pipeline.engine.ops.metadata import duration_text
 
 FLAT = {
     "Port": ("port", "protocol", "description", "experimentalSkipHealthcheck"),
@@ -100,12 +100,12 @@ async def labels(engine: Engine, op: Op) -> list[Op]:
 async def docker_healthcheck(engine: Engine, op: Op) -> dict[str, Any]:
     """Return the HEALTHCHECK; raises EngineError when there is none."""
     check = (await engine.container(op)).config.healthcheck
-    if not check:
+    if not check or check["Test"][:1] in ([], ["NONE"]):
         raise EngineError("no healthcheck is set on this container")
     kind, *args = check["Test"]
 
     def time(name: str) -> str:
-        return duration_text(check[name]) if check.get(name) else ""
+        return duration_text(check.get(name) or 0)
 
     return {
         "args": args,
