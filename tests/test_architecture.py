@@ -56,8 +56,10 @@ def test_engine_is_left_out_of_the_module() -> None:
 
 @pytest.mark.parametrize("path", [*ROOMS, *ENGINE], ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_stay_readable(path: Path) -> None:
-    """No file is longer than 400 lines: one idea each."""
-    assert len(path.read_text().splitlines()) <= 400
+    """No file is longer than 300 lines: one idea each; only the table of contents may be."""
+    limit = 400 if path == PIPELINE / "main.py" else 300
+
+    assert len(path.read_text().splitlines()) <= limit
 
 
 def test_repository_names_no_package_index() -> None:

@@ -1,8 +1,10 @@
 """Modules to call, and a stand-in for the session that records what it is asked."""
 
 import os
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.engine.api import load_api
+from pipeline.engine.cli.app import main
 from pipeline.engine.cli.command_line import ModuleTypes
 from pipeline.engine.cli.core import CoreTypes
 from pipeline.engine.cli.environment import ModuleConfig, read_config
@@ -18,6 +21,8 @@ from pipeline.engine.cli.modules import load_main_object
 from pipeline.engine.cli.project import Project
 
 MODULES = Path(__file__).parents[2] / "assets" / "modules"
+PROGRAM = [sys.executable, "-m", "pipeline.engine", "--engine=embedded"]
+Ran = subprocess.CompletedProcess[str]
 
 
 @dataclass
@@ -67,3 +72,65 @@ def garden_config(garden: Project, tmp_path: Path) -> ModuleConfig:
     """Place the module in a folder of its own, outside any repository."""
     (tmp_path / "beds").mkdir()
     return ModuleConfig("garden", tmp_path, tmp_path, garden.config.package, garden.config.class_name)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the module with a function of every kind out of this repository."""
+    folder = tmp_path_factory.mktemp("project") / "garden"
+    shutil.copytree(MODULES / "garden", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Give the environment of a caller with a secret and a store of its own."""
+    store = tmp_path_factory.mktemp("store")
+    return {**os.environ, "WHEELHOUSE_STORE": str(store), "TOKEN": "t0ken", "NO_COLOR": "1"}
+
+
+@pytest.fixture
+def wheelhouse(
+    project: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Ran]]:
+    """Give a function that runs the program in the module's folder, inside this process."""
+    before, held = dict(os.environ), {name: sys.modules[name] for name in sys.modules if is_module_code(name)}
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def run(*words: str, cwd: Path = project) -> Ran:
+        monkeypatch.chdir(cwd)
+        change_environment(environ)
+        capfd.readouterr()
+        code = main(["--engine=embedded", *words])
+        return Ran(words, code, *capfd.readouterr())
+
+    for name in held:
+        del sys.modules[name]
+    yield run
+    for name in [name for name in sys.modules if is_module_code(name)]:
+        del sys.modules[name]
+    sys.modules.update(held)
+    change_environment(before)
+
+
+def is_module_code(name: str) -> bool:
+    """Say whether a Python module belongs to one of the asset modules."""
+    return name.partition(".")[0] in ("garden", "main")
+
+
+def change_environment(environ: Mapping[str, str]) -> None:
+    """Make `environ` this process's whole environment."""
+    os.environ.clear()
+    os.environ.update(environ)
+
+
+@pytest.fixture
+def process(project: Path, environ: dict[str, str]) -> Callable[..., Ran]:
+    """Give a function that runs the program as a process of its own, for what talks to the engine."""
+
+    def run(*words: str, cwd: Path = project) -> Ran:
+        return subprocess.run(
+            [*PROGRAM, *words], cwd=cwd, env=environ, capture_output=True, text=True, check=False
+        )
+
+    return run

@@ -1,87 +1,19 @@
 """The program as a user starts it: verbs, exit codes, what stands on stdout."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import pytest
 
 from pipeline.engine.cli.app import main
 
-from .conftest import MODULES
+from .conftest import MODULES, PROGRAM
 
 pytestmark = pytest.mark.integration
-
-PROGRAM = [sys.executable, "-m", "pipeline.engine", "--engine=embedded"]
-Ran = subprocess.CompletedProcess[str]
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the module with a function of every kind out of this repository."""
-    folder = tmp_path_factory.mktemp("project") / "garden"
-    shutil.copytree(MODULES / "garden", folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Give the environment of a caller with a secret and a store of its own."""
-    store = tmp_path_factory.mktemp("store")
-    return {**os.environ, "WHEELHOUSE_STORE": str(store), "TOKEN": "t0ken", "NO_COLOR": "1"}
-
-
-@pytest.fixture
-def wheelhouse(
-    project: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Ran]]:
-    """Give a function that runs the program in the module's folder, inside this process."""
-    before, held = dict(os.environ), {name: sys.modules[name] for name in sys.modules if is_module_code(name)}
-    monkeypatch.setattr(sys, "path", [*sys.path])
-
-    def run(*words: str, cwd: Path = project) -> Ran:
-        monkeypatch.chdir(cwd)
-        change_environment(environ)
-        capfd.readouterr()
-        code = main(["--engine=embedded", *words])
-        return Ran(words, code, *capfd.readouterr())
-
-    for name in held:
-        del sys.modules[name]
-    yield run
-    for name in [name for name in sys.modules if is_module_code(name)]:
-        del sys.modules[name]
-    sys.modules.update(held)
-    change_environment(before)
-
-
-def is_module_code(name: str) -> bool:
-    """Say whether a Python module belongs to one of the asset modules."""
-    return name.partition(".")[0] in ("garden", "main")
-
-
-def change_environment(environ: Mapping[str, str]) -> None:
-    """Make `environ` this process's whole environment."""
-    os.environ.clear()
-    os.environ.update(environ)
-
-
-@pytest.fixture
-def process(project: Path, environ: dict[str, str]) -> Callable[..., Ran]:
-    """Give a function that runs the program as a process of its own, for what talks to the engine."""
-
-    def run(*words: str, cwd: Path = project) -> Ran:
-        return subprocess.run(
-            [*PROGRAM, *words], cwd=cwd, env=environ, capture_output=True, text=True, check=False
-        )
-
-    return run
 
 
 def test_a_result_is_all_that_stands_on_stdout(process):
