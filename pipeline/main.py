@@ -16,6 +16,7 @@ from pipeline.checks import test_outcomes, test_reports
 from pipeline.compare import Comparison, comparison
 from pipeline.dev import live_service, send_source
 from pipeline.evidence import Wanted, image_question, published
+from pipeline.gates import Checks
 from pipeline.layers import layer_audit, layer_makers
 from pipeline.models import Hub, gate_table, model_cache
 from pipeline.proof import Proof, proven
@@ -165,7 +166,7 @@ class Wheelhouse:
         base: On = Base.SMALL,
         module: Annotated[str, Doc("This module as others name it, for the printed lines: URL@COMMIT")] = "",
         address: Annotated[str, Doc("The --source of the printed lines, where one is passed here")] = "",
-        compare: Annotated[bool, Doc("Hold the first image against a naive one, too: minutes")] = False,
+        compare: Annotated[bool, Doc("Hold an image (cpu, or the first) against a naive one, too")] = False,
         advisories: Records = None,
         advisories_file: RecordsFile = None,
         scanner: Scanners = Scanner.GRYPE,
@@ -175,7 +176,7 @@ class Wheelhouse:
         assembly, now = await self._assembly(), _now()
         known = Advisories(directory=advisories, file=advisories_file, scanner=scanner, offline=offline)
         chosen = variants or [one for one in Variant if one.value in assembly.config.service.variants]
-        compared = chosen[0] if compare else None
+        compared = (Variant.CPU if Variant.CPU in chosen else chosen[0]) if compare else None
         proof = Proof(variants=chosen, base=base, advisories=known, now=now, compared=compared)
         place = Place(module=module, settings={"source": address, **self._settings()})
         told = Told(config=assembly.config, place=place)
@@ -301,6 +302,14 @@ class Wheelhouse:
         """Check the signed statements about a published image."""
         image = _registry(reference, username, password, docker_config, registry, insecure)
         return await verified((await self._assembly()).builder, image, public_key)
+
+    @function
+    def checks(self) -> Checks:
+        """Group what `dagger check` runs: lint, types, unit tests, each image's tests and promises."""
+        secrets = {"index_auth": self.index_auth, "hf_token": self.hf_token}
+        texts = {name.replace("-", "_"): text for name, text in self._settings().items()}
+        # mypy does not see the constructor that the SDK's decorator makes.
+        return Checks(source=self.source, weights=self.weights, **secrets, **texts)  # type: ignore[call-arg]
 
     def _settings(self) -> dict[str, str]:
         """Return the plain flags of this object; secrets and directories are the caller's to pass again."""

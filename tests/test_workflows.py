@@ -1,23 +1,32 @@
 """Workflows call functions that exist, with pinned actions and no more rights than they need."""
 
-import inspect
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 import typing
 from collections.abc import Iterator
 from pathlib import Path
 
-import dagger
 import pytest
 
+from pipeline.engine.api import load_api
+from pipeline.engine.cli.checking import find_checks
+from pipeline.engine.cli.command_line import ModuleTypes, module_reference, parse_chain
+from pipeline.engine.cli.core import CoreTypes
+from pipeline.engine.cli.environment import read_config
+from pipeline.engine.cli.introspect import OwnTypes
+from pipeline.engine.cli.modules import load_main_object
+from pipeline.engine.cli.project import Project
 from pipeline.main import Wheelhouse
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 ACTIONS = [*WORKFLOWS, *sorted((ROOT / ".github" / "actions").rglob("action.yml"))]
-CORE = (dagger.Container, dagger.Directory, dagger.File, dagger.Service)
-OUTPUT_FLAGS = {"-o", "--output"}
 
 
 def joined(text: str) -> str:
@@ -47,20 +56,15 @@ def every_call() -> Iterator[object]:
             yield pytest.param(words, id=f"{path.name}: {' '.join(words)[:60]}")
 
 
-def kebab(name: str) -> str:
-    """Return a Python name as the command line has it."""
-    return name.strip("_").replace("_", "-")
-
-
-def flags_of(function: object) -> set[str]:
-    """Return the flags of a function or class."""
-    return {f"--{kebab(name)}" for name in inspect.signature(function).parameters if name != "self"}  # type: ignore[arg-type]
-
-
-def functions() -> dict[str, object]:
-    """Return the functions of the main object by their command line names."""
-    members = inspect.getmembers(Wheelhouse, callable)
-    return {kebab(name): function for name, function in members if not name.startswith("_")}
+@pytest.fixture(scope="module")
+def types():
+    """Give what the command line knows of this module and of the core API."""
+    environ = dict(os.environ)
+    config = read_config(ROOT)
+    own = OwnTypes(load_main_object(config), config.name)
+    os.environ.clear()
+    os.environ.update(environ)
+    return ModuleTypes(own, lambda: CoreTypes(load_api()))
 
 
 def test_there_are_calls_to_check() -> None:
@@ -72,28 +76,25 @@ def test_there_are_calls_to_check() -> None:
 
 
 @pytest.mark.parametrize("words", list(every_call()))
-def test_every_call_names_a_function_and_its_flags(words: list[str]) -> None:
-    """Function and flags of every `dagger call` line exist; further words are functions of core types."""
-    allowed = flags_of(Wheelhouse) | {"-m", "--progress"}
-    known: set[str] = {kebab(name) for kind in CORE for name in dir(kind)}
-    found = functions()
-    chosen = ""
-    takes_value = False
-    for word in words:
-        if takes_value:
-            takes_value = False
-        elif word in OUTPUT_FLAGS | {"-m"}:
-            takes_value = True
-        elif word.startswith("-"):
-            assert word.partition("=")[0] in allowed, f"{word} is no flag of {chosen or 'the module'}"
-        elif not chosen:
-            assert word in found, f"{word} is no function: {sorted(found)}"
-            chosen, allowed = word, flags_of(found[word])
-        else:
-            assert word in known, f"{word} is no function of a core type"
-            names = [getattr(kind, word.replace("-", "_"), None) for kind in CORE]
-            allowed = set[str]().union(*(flags_of(name) for name in names if name))
-    assert chosen
+def test_every_call_is_one_that_the_command_line_takes(types, words):
+    """Functions, flags and values of every `dagger call` line are parsed as if it were run."""
+    given = [word.replace("$VARIANT", "cpu") for word in words]
+    reference = module_reference(given)
+    left = [word for word in given if word not in {"-m", reference}]
+
+    chain = parse_chain(left, types, "wheelhouse call")
+
+    assert len(chain.steps) > 1
+
+
+def test_every_check_of_a_workflow_exists(types):
+    """`dagger check` is given names that it lists."""
+    project = Project(read_config(ROOT), types, lambda _function, _first: {})
+    known = {one.name for one in find_checks(project)}
+    lines = [line for path in WORKFLOWS for line in re.findall(r"run: dagger check (.*)", path.read_text())]
+
+    assert lines
+    assert {name for line in lines for name in line.split()} <= known
 
 
 def test_enum_values_of_calls_exist() -> None:
@@ -141,6 +142,29 @@ def test_only_functions_do_the_work() -> None:
     for path in WORKFLOWS:
         for script in re.findall(r"run: (.*)", joined(path.read_text())):
             assert script.startswith(("dagger call ", "dagger check", "echo "))
+
+
+def test_zizmor_finds_nothing():
+    """The workflows hold no known weakness; nothing is asked of a network."""
+    ran = run([str(Path(sys.executable).with_name("zizmor")), "--offline", "--no-progress", ".github"])
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_actionlint_finds_nothing():
+    """The workflows are well formed; judged where actionlint or Go, which fetches it, is at hand."""
+    command = [found] if (found := shutil.which("actionlint")) else ["go", "run", ACTIONLINT]
+    if not shutil.which(command[0]):
+        pytest.skip("neither actionlint nor go is installed here")
+
+    ran = run(command)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a program in the repository."""
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
 
 
 def test_engine_version_is_named_once() -> None:
