@@ -4,14 +4,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-WHEELHOUSE = Path(sys.executable).with_name("wheelhouse")
+from tests.e2e.conftest import ROOT, Checkout
 
 pytestmark = [
     pytest.mark.engine,
@@ -27,14 +25,7 @@ def test_podman_loads_the_archive_with_its_healthcheck(tmp_path: Path, media_typ
     """Docker's and OCI's archive load into podman's store: user, command and HEALTHCHECK are there."""
     archive = tmp_path / "image.tar"
     words = ["build", "--variant=api", "as-tarball", f"--media-types={media_types}", "-o", str(archive)]
-    made = subprocess.run(
-        [str(WHEELHOUSE), "--engine=embedded", "call", *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
+    made = Checkout(ROOT).call(*words)
     assert made.returncode == 0, made.stderr[-2000:]
     # podman refuses a runroot of more than 50 characters.
     run = tempfile.mkdtemp(dir="/tmp")

@@ -1,87 +1,39 @@
 """The whole way: a commit in, a tested image in a registry out; the same again sends nothing."""
 
-import json
+import base64
+import gzip
 import os
 import re
 import shutil
 import subprocess
-import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.programs.oci.registry_server import (
-    PASSWORD,
-    USERNAME,
-    Kind,
-    Proxy,
-    installed,
-    proxy_before,
-    running,
-)
-
-ROOT = Path(__file__).parents[2]
-WHEELHOUSE = Path(sys.executable).with_name("wheelhouse")
+from tests.e2e.conftest import LOGIN, Checkout, inspect, key_pair
+from tests.programs.oci.registry_server import PASSWORD, USERNAME, Proxy
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
-
-@pytest.fixture
-def proxy(tmp_path: Path) -> Iterator[Proxy]:
-    """Give a proxy before an empty registry that asks for a password."""
-    if not installed() or shutil.which("buildah") is None or os.geteuid() != 0:
-        pytest.skip("needs docker-registry, buildah and root")
-    (tmp_path / "registry").mkdir()
-    with (
-        running(tmp_path / "registry", Kind(private=True)) as address,
-        proxy_before(address) as made,
-    ):
-        yield made
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """Give a clone of this repository at its HEAD."""
-    target = tmp_path / "clone"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(target)], check=True)
-    return target
-
-
-def call(clone: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    """Run `wheelhouse call` with the registry's password in the environment."""
-    return subprocess.run(
-        [str(WHEELHOUSE), "--engine=embedded", "call", *words],
-        cwd=clone,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-        env=os.environ | {"REGISTRY_PASSWORD": PASSWORD},
+EDIT_BYTES = 20_000
+"""Most bytes of blobs that an edited line may send. Source: the promise of the publish stage."""
+FORMS = tuple(
+    form.encode()
+    for form in (
+        PASSWORD,
+        base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode(),
+        base64.b64encode(PASSWORD.encode()).decode(),
+        PASSWORD.encode().hex(),
+        PASSWORD[::-1],
     )
-
-
-LOGIN = (f"--username={USERNAME}", "--password=env://REGISTRY_PASSWORD")
-
-
-def keys(folder: Path, name: str) -> Path:
-    """Make a key pair `<name>.pem`, `<name>.pub`."""
-    private = folder / f"{name}.pem"
-    make = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    subprocess.run([*make, "-out", str(private)], check=True, capture_output=True)
-    export = ["openssl", "pkey", "-in", str(private), "-pubout", "-out", str(private.with_suffix(".pub"))]
-    subprocess.run(export, check=True)
-    return private
-
-
-def inspect(reference: str, *words: str) -> Any:
-    """Return what skopeo reads back."""
-    command = ["skopeo", "inspect", "--tls-verify=false", f"--creds={USERNAME}:{PASSWORD}", "--raw", *words]
-    read = subprocess.run([*command, f"docker://{reference}"], check=True, capture_output=True, text=True)
-    return json.loads(read.stdout)
+)
+"""How the password may be written down: as it is, for basic auth, as base64, in hexadecimal, reversed."""
 
 
 class Listener(threading.Thread):
@@ -104,95 +56,209 @@ class Listener(threading.Thread):
                     self.seen.add(words.decode(errors="replace"))
 
 
-def test_a_commit_is_published_once_with_what_speaks_for_it(
-    proxy: Proxy, clone: Path, tmp_path: Path
-) -> None:
-    """One digest with HEALTHCHECK, list, findings and signed provenance; again sends no byte; no password."""
-    key = keys(tmp_path, "ours")
-    head = subprocess.run(
-        ["git", "-C", str(clone), "rev-parse", "HEAD"], check=True, capture_output=True, text=True
-    ).stdout.strip()
-    words = ["publish", f"--address={proxy.address}/app", "--variants=api", *LOGIN]
+@dataclass(frozen=True)
+class Published:
+    """The first publish of the module's clone."""
+
+    words: list[str]
+    """Of `wheelhouse call`."""
+    done: "subprocess.CompletedProcess[str]"
+    overheard: set[str]
+    """Argument lists that showed the password."""
+    started: float
+    head: str
+    key: Path
+
+    @property
+    def line(self) -> str:
+        """Return what was printed: `REPOSITORY@sha256:… TAG…`."""
+        return self.done.stdout.strip()
+
+    @property
+    def reference(self) -> str:
+        """Return `REPOSITORY@sha256:…`."""
+        return self.line.split()[0]
+
+    @property
+    def fallback(self) -> str:
+        """Return the tag of the index of what refers to it."""
+        return self.reference.replace("@sha256:", ":sha256-")
+
+
+@pytest.fixture(scope="module")
+def published(one_proxy: Proxy, clone: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """Publish the api image of the clone, signed, while somebody watches the process list."""
+    key = key_pair(tmp_path_factory.mktemp("keys"), "ours")
+    words = ["publish", f"--address={one_proxy.address}/app", "--variants=api", *LOGIN]
     words.append(f"--signing-key=file://{key}")
-    listener = Listener(PASSWORD)
+    listener, started = Listener(PASSWORD), time.time()
     listener.start()
-    started = time.time()
-    first = call(clone, *words)
+    done = clone.call(*words)
     listener.over.set()
-    assert first.returncode == 0, first.stderr[-3000:]
-    line = first.stdout.strip()
-    found = re.fullmatch(rf"({proxy.address}/app@sha256:([0-9a-f]{{64}})) sha-{head[:12]}-api", line)
-    assert found
-    config = inspect(found[1], "--config")["config"]
-    assert config["Labels"]["org.opencontainers.image.revision"] == head
+    assert done.returncode == 0, done.stderr[-3000:]
+    return Published(words, done, listener.seen, started, clone.head, key)
+
+
+def test_one_digest_under_the_commits_tag(published: Published, one_proxy: Proxy) -> None:
+    """The line names repository, digest and tag; the image names its commit and keeps its HEALTHCHECK."""
+    tag = f"sha-{published.head[:12]}-api"
+    assert re.fullmatch(rf"{one_proxy.address}/app@sha256:[0-9a-f]{{64}} {tag}", published.line)
+    config = inspect(published.reference, "--config")["config"]
+    assert config["Labels"]["org.opencontainers.image.revision"] == published.head
     assert config["Healthcheck"]["Test"]
-    attached = inspect(f"{proxy.address}/app:sha256-{found[2]}")["manifests"]
-    assert {one["artifactType"] for one in attached} == {
-        "application/vnd.cyclonedx+json",
+    by_tag, by_digest = (inspect(name) for name in (f"{one_proxy.address}/app:{tag}", published.reference))
+    assert by_tag == by_digest
+
+
+def test_what_speaks_for_an_image_is_found_from_it(published: Published) -> None:
+    """Lists, findings and signed provenance refer to the image, one of each kind."""
+    attached = inspect(published.fallback)["manifests"]
+
+    assert sorted(one["artifactType"] for one in attached) == [
         "application/spdx+json",
-        "application/vnd.wheelhouse.findings.v1+json",
+        "application/vnd.cyclonedx+json",
         "application/vnd.dev.sigstore.bundle.v0.3+json",
-    }
+        "application/vnd.wheelhouse.findings.v1+json",
+    ]
 
-    assert PASSWORD not in first.stdout + first.stderr
-    assert not listener.seen
-    assert not holders(PASSWORD, tmp_path / "registry/data", started)
 
-    proxy.clear()
-    second = call(clone, *words)
-    assert second.stdout.strip() == line, second.stderr[-3000:]
-    assert sum(proxy.sent) == 0
+def test_the_password_is_nowhere(published: Published, home: Path) -> None:
+    """Not in logs, argument lists, the image, what speaks for it, or the engine's store."""
+    said = (published.done.stdout + published.done.stderr).encode()
 
-    checked = call(
-        clone,
-        "verify-signature",
-        f"--reference={found[1]}",
-        f"--public-key={key.with_suffix('.pub')}",
-        *LOGIN,
-    )
-    assert f"sha256:{found[2]} https://slsa.dev/provenance/v1 verified" in checked.stdout
-    other = keys(tmp_path, "theirs").with_suffix(".pub")
-    refused = call(clone, "verify-signature", f"--reference={found[1]}", f"--public-key={other}", *LOGIN)
+    assert not [form for form in FORMS if form in said]
+    assert not published.overheard
+    blobs = [path for path in (home / "data").rglob("data") if path.is_file()]
+    assert len(blobs) > 10
+    assert not [path for path in blobs for text in readings(path) if any(form in text for form in FORMS)]
+    assert not holders(published.started)
+
+
+def test_the_image_runs_where_it_is_pulled(published: Published) -> None:
+    """Podman pulls it by digest and starts it; the probe of its own HEALTHCHECK is answered."""
+    probe = inspect(published.reference, "--config")["config"]["Healthcheck"]["Test"][1:]
+    with pulled(published.reference) as (podman, name):
+        end = time.monotonic() + 60
+        while subprocess.run([*podman, "exec", name, *probe], check=False, capture_output=True).returncode:
+            assert time.monotonic() < end, "no answer after 60 s"
+            time.sleep(0.5)
+
+
+def test_a_second_publish_sends_no_byte(published: Published, clone: Checkout, one_proxy: Proxy) -> None:
+    """The same commit again gives the same line, and the registry gets nothing but questions."""
+    one_proxy.clear()
+    again = clone.call(*published.words)
+
+    assert again.stdout.strip() == published.line, again.stderr[-3000:]
+    assert sum(one_proxy.sent) == 0
+
+
+def test_signatures_hold_for_their_key_alone(published: Published, clone: Checkout, tmp_path: Path) -> None:
+    """The signer's public key verifies the statement about this digest; another key does not."""
+    verify = ["verify-signature", f"--reference={published.reference}", *LOGIN]
+    checked = clone.call(*verify, f"--public-key={published.key.with_suffix('.pub')}")
+    digest = published.reference.partition("@")[2]
+    assert f"{digest} https://slsa.dev/provenance/v1 verified" in checked.stdout
+    other = key_pair(tmp_path, "theirs").with_suffix(".pub")
+    refused = clone.call(*verify, f"--public-key={other}")
     assert (refused.returncode, "no signature of the bundle is by this key" in refused.stderr) == (1, True)
-    blind = call(clone, "rescan", f"--reference={found[1]}", "--offline", *LOGIN)
+
+
+def test_a_published_image_is_scanned_again_by_its_list(published: Published, clone: Checkout) -> None:
+    """`rescan` takes the attached list; a scan that could judge nothing fails."""
+    blind = clone.call("rescan", f"--reference={published.reference}", "--offline", *LOGIN)
+
     assert (blind.returncode, "debian: skipped" in blind.stderr) == (1, True)
 
-    promoted = call(
-        clone, "promote", f"--image={found[1]}", f"--address={proxy.address}/prod", "--tags=stable", *LOGIN
-    )
-    assert promoted.stdout.strip() == f"{proxy.address}/prod@sha256:{found[2]} stable"
-    assert len(inspect(f"{proxy.address}/prod:sha256-{found[2]}")["manifests"]) == len(attached)
+
+def test_promotion_takes_along_what_refers_to_the_image(
+    published: Published, clone: Checkout, one_proxy: Proxy
+) -> None:
+    """Another repository gets the same digest, the new tag and every referrer."""
+    prod = f"{one_proxy.address}/prod"
+    words = ["promote", f"--image={published.reference}", f"--address={prod}", "--tags=stable", *LOGIN]
+    promoted = clone.call(*words)
+
+    digest = published.reference.partition("@")[2]
+    assert promoted.stdout.strip() == f"{prod}@{digest} stable"
+    assert len(inspect(f"{prod}:{digest.replace(':', '-')}")["manifests"]) == 4
 
 
-def holders(text: str, registry: Path, started: float) -> list[Path]:
-    """Return files of the registry, and of the engine's store that are new, which hold a text."""
-    store = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wheelhouse"
-    found = subprocess.run(
-        ["grep", "-rlaF", text, str(registry)], check=False, capture_output=True, text=True
-    ).stdout.split()
-    new = ["find", str(store), "-type", "f", "-newermt", f"@{int(started)}", "-size", "-64M", "-print0"]
-    listed = subprocess.run(new, check=False, capture_output=True).stdout
-    again = ["xargs", "-0", "-r", "grep", "-laF", text]
-    found += subprocess.run(again, check=False, capture_output=True, input=listed).stdout.decode().split()
-    # The repository's own checkout holds the word, where this test has it from.
-    return [path for path in map(Path, found) if path.name != "registry_server.py"]
+def test_an_edited_line_sends_little(published: Published, clone: Checkout, one_proxy: Proxy) -> None:
+    """One layer of the service's code, configuration and statements: at most 20 kB and manifests."""
+    clone.edit("app/rag/routes.py", "# edited")
+    one_proxy.clear()
+    done = clone.call(*published.words)
+    assert done.returncode == 0, done.stderr[-3000:]
+    asked = [one.partition(" ")[2] for one in one_proxy.seen]
+    blobs = [sent for path, sent in zip(asked, one_proxy.sent, strict=True) if "/blobs/" in path]
+
+    assert done.stdout.strip() != published.line
+    assert 0 < sum(blobs) <= EDIT_BYTES
 
 
-def test_a_dirty_tree_is_refused_before_anything_is_built(proxy: Proxy, clone: Path) -> None:
+def test_a_dirty_tree_is_refused_before_anything_is_built(clone: Checkout, one_proxy: Proxy) -> None:
     """Uncommitted changes stop the publish with what to do; the registry is asked nothing."""
-    (clone / "app/rag/__init__.py").write_text("# edited\n")
-    done = call(clone, "publish", f"--address={proxy.address}/app", "--variants=api", *LOGIN)
+    one_proxy.clear()
+    (clone.folder / "app/rag/__init__.py").write_text("# edited\n")
+    done = clone.call("publish", f"--address={one_proxy.address}/app", "--variants=api", *LOGIN)
+    clone.git("checkout", "--quiet", "--", "app")
 
     assert done.returncode == 1
     assert "the working tree has uncommitted changes" in done.stderr
     assert "--allow-dirty" in done.stderr
-    assert proxy.seen == []
+    assert one_proxy.seen == []
 
 
-def test_an_image_that_no_scan_vouches_for_is_not_pushed(proxy: Proxy, clone: Path) -> None:
+def test_an_image_that_no_scan_vouches_for_is_not_pushed(clone: Checkout, one_proxy: Proxy) -> None:
     """Offline the Debian packages go unjudged: the gate says so, and the registry is asked nothing."""
-    done = call(clone, "publish", f"--address={proxy.address}/app", "--variants=api", "--offline", *LOGIN)
+    one_proxy.clear()
+    words = ["publish", f"--address={one_proxy.address}/app", "--variants=api", "--offline", *LOGIN]
+    done = clone.call(*words)
 
     assert done.returncode == 1
     assert "debian: skipped: no package source was asked" in done.stderr
-    assert proxy.seen == []
+    assert one_proxy.seen == []
+
+
+def readings(path: Path) -> Iterator[bytes]:
+    """Give a blob as it is, unpacked, and what is written in it as base64: a signed statement is."""
+    content = path.read_bytes()
+    yield content
+    if content[:2] == b"\x1f\x8b":
+        yield gzip.decompress(content)
+    elif content[:1] in b"{[":
+        for word in re.findall(rb'"([A-Za-z0-9+/]{40,}={0,2})"', content):
+            yield base64.b64decode(word + b"==")
+
+
+def holders(started: float) -> list[Path]:
+    """Return files of the engine's store that are new and hold the password in some form."""
+    store = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wheelhouse"
+    new = ["find", str(store), "-type", "f", "-newermt", f"@{int(started)}", "-size", "-64M", "-print0"]
+    listed = subprocess.run(new, check=False, capture_output=True).stdout
+    search = ["xargs", "-0", "-r", "grep", "-laF", *(f"-e{form.decode()}" for form in FORMS)]
+    found = subprocess.run(search, check=False, capture_output=True, input=listed).stdout.decode().split()
+    # The repository's own checkout holds the word, where this test has it from.
+    return [path for path in map(Path, found) if path.name != "registry_server.py"]
+
+
+@contextmanager
+def pulled(reference: str) -> Iterator[tuple[list[str], str]]:
+    """Pull an image into a store of its own and run it without a network; give podman and its name."""
+    if shutil.which("podman") is None:
+        pytest.skip("needs podman")
+    # podman refuses a runroot of more than 50 characters; crun of Debian 12 wants other control groups.
+    folder = tempfile.mkdtemp(dir="/tmp")
+    podman = ["podman", "--root", f"{folder}/s", "--runroot", f"{folder}/r", "--runtime", "runc"]
+    login = ["--tls-verify=false", f"--creds={USERNAME}:{PASSWORD}"]
+    limits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--network=none"]
+    try:
+        subprocess.run([*podman, "pull", "--quiet", *login, reference], check=True, capture_output=True)
+        run = [*podman, "run", "--detach", "--name", "app", *limits, reference]
+        subprocess.run(run, check=True, capture_output=True)
+        yield podman, "app"
+    finally:
+        for words in (["rm", "--force", "--time=2", "app"], ["rmi", "--all", "--force"]):
+            subprocess.run([*podman, *words], check=False, capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)
