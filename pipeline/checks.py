@@ -1,6 +1,7 @@
 """Stage 6 of 8: an image in, its test reports out, or one error that lists every failure."""
 
 import json
+import re
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Final
@@ -12,14 +13,16 @@ from dagger import dag
 from pipeline.builder import EPOCH, Builder, program_files
 from pipeline.config import Config
 from pipeline.errors import ChecksFailedError
-from pipeline.images import APP, INSTALLER, USER, VENV
+from pipeline.images import APP, INSTALLER, MODELS, USER, VENV
 from pipeline.packages import with_programs
-from pipeline.variants import Variant
+from pipeline.variants import VARIANTS, Variant
 
 TEST_PACKAGES: Final = "/opt/test"
 PROJECT: Final = "/srv/project"
 SUPERVISOR: Final = 9009
 """Port of programs/supervise.py; only the test's own network sees it."""
+NO_GPU: Final = re.compile(r"\bGPUs?\b|nvidia|\bCDI\b", re.IGNORECASE)
+"""What an engine that has no GPU to give says of it; any other refusal is a failure."""
 KEEP_REPORTS: Final = "Pass --gate=false -o out/ for the reports and logs of this run"
 
 
@@ -41,7 +44,7 @@ class Outcome:
     """What one run of checks left behind."""
 
     name: str
-    """`http` or `tests`."""
+    """`http`, `tests` or `gpu`."""
     reports: dagger.Directory
     exit_code: int = 0
     seconds: float = 0
@@ -101,6 +104,8 @@ async def _outcomes(builder: Builder, subject: Subject) -> list[Outcome]:
     async with anyio.create_task_group() as group:
         group.start_soon(run, _http(builder, subject))
         group.start_soon(run, _own_tests(builder, subject))
+        if VARIANTS[subject.variant].cuda:
+            group.start_soon(run, _on_gpu(subject))
     return sorted(outcomes, key=lambda outcome: outcome.name)
 
 
@@ -145,9 +150,9 @@ async def _own_tests(builder: Builder, subject: Subject) -> Outcome:
     """Run the service's tests inside the image, the development dependencies mounted beside it."""
     tests = subject.config.service.tests
     if not tests:
-        return _not_run("the service declares no `tests`")
+        return _not_run("tests", "the service declares no `tests`")
     if subject.wheels is None:
-        return _not_run("the service has no requirements/test.txt")
+        return _not_run("tests", "the service has no requirements/test.txt")
     limit = subject.config.service.test_timeout
     run = ["python", "/programs/time_limit.py", "--seconds", str(limit), "--name", "tests", "--out", "/out"]
     run += ["--", "python", "-m", "pytest", tests, "-p", "no:cacheprovider", "--junitxml=/out/junit.xml"]
@@ -159,6 +164,27 @@ async def _own_tests(builder: Builder, subject: Subject) -> Outcome:
         .with_env_variable("COVERAGE_FILE", "/out/.coverage")
     )
     return await _outcome("tests", container.with_exec(run, expect=dagger.ReturnType.ANY))
+
+
+async def _on_gpu(subject: Subject) -> Outcome:
+    """Run each model on the GPUs that the engine gives; skipped with the reason where it has none."""
+    run = ["python", "/programs/gpu_check.py", "--models", MODELS, "--out", "/out"]
+    container = (
+        subject.image.with_mounted_directory("/programs", program_files("gpu_check.py"))
+        .with_mounted_temp("/tmp")  # noqa: S108 - the path inside the container
+        .with_directory("/out", dag.directory(), owner=USER)
+        .experimental_with_all_gp_us()
+        .with_exec(run, expect=dagger.ReturnType.ANY)
+    )
+    try:
+        await container.exit_code()
+    except dagger.ExecError as error:
+        return _broken("gpu", error)
+    except dagger.QueryError as error:
+        if not NO_GPU.search(str(error)):
+            return _broken("gpu", error)
+        return _not_run("gpu", f"the engine gives no GPU: {error}")
+    return await _outcome("gpu", container)
 
 
 def beside_tests(builder: Builder, subject: Subject, wheels: dagger.Directory) -> dagger.Container:
@@ -195,7 +221,12 @@ async def _outcome(name: str, container: dagger.Container) -> Outcome:
         return _broken(name, error)
     reports = container.directory("/out").filter(include=["*.xml", "*.log"]).with_timestamps(EPOCH)
     return Outcome(
-        name=name, reports=reports, exit_code=end["exit_code"], seconds=end["seconds"], output=output
+        name=name,
+        reports=reports,
+        exit_code=end["exit_code"],
+        seconds=end["seconds"],
+        output=output,
+        skipped=end.get("skipped", ""),
     )
 
 
@@ -208,7 +239,7 @@ def _broken(name: str, error: dagger.QueryError) -> Outcome:
     )
 
 
-def _not_run(reason: str) -> Outcome:
+def _not_run(name: str, reason: str) -> Outcome:
     return Outcome(
-        name="tests", reports=dag.directory().with_new_file("tests.log", f"{reason}\n"), skipped=reason
+        name=name, reports=dag.directory().with_new_file(f"{name}.log", f"{reason}\n"), skipped=reason
     )

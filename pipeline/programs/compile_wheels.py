@@ -4,34 +4,87 @@ A build that only works because an older one left its wheel behind would fail on
 
 compile_wheels.py FILE DIR       build a wheel of every pin of FILE, hashes checked, into DIR
 
-DIR/built.txt lists them: the lock has the hashes of their sources, none of their own.
+DIR/built.txt lists them: the lock has the hashes of their sources, none of their own. Exit status 1
+when one cannot be built: it is named, with what the index has where that is only wheels for others.
 """
 
+import os
+import platform
+import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-QUIET = ("--quiet", "--disable-pip-version-check")
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+BUILD = ("wheel", "--quiet", "--no-cache-dir", "--no-deps", "--require-hashes")
+SKIPPED = re.compile(r"Skipping link: (?P<reason>.+?)(?: \(run pip[^)]*\))?: \S*/(?P<file>[^/\s#]+)")
+"""What pip, asked to be verbose, says of a file of the index that it does not take."""
+SOURCE = "No sources permitted"
+"""How the reason begins where the file is a source and wheels were asked for."""
 
 
 def main() -> int:
-    """Return pip's exit status; the pin that fails is named in pip's own output."""
+    """Return 1 when a wheel could not be built."""
     sources, out = sys.argv[1:]
     Path(out).mkdir(parents=True, exist_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        *QUIET,
-        "wheel",
-        "--no-cache-dir",
-        "--no-deps",
-        "--require-hashes",
-    ]
-    status = subprocess.run([*command, "--requirement", sources, "--wheel-dir", out], check=False).returncode
+    pins = Path(sources).read_text().splitlines()
+    failures = [explain(pin) for pin in pins if not build(pin, out)]
     built = sorted(path.name for path in Path(out).glob("*.whl"))
     Path(out, "built.txt").write_text("".join(f"{name}\n" for name in built))
-    return status
+    print("\n".join(failures), file=sys.stderr)
+    return 1 if failures else 0
+
+
+def build(pin: str, out: str) -> bool:
+    """Build the wheel of one pin; return whether that worked. What pip says goes to stderr."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirement:
+        requirement.write(f"{pin}\n")
+        requirement.flush()
+        command = [*PIP, *BUILD, "--requirement", requirement.name, "--wheel-dir", out]
+        return subprocess.run(command, check=False).returncode == 0
+
+
+def explain(pin: str) -> str:
+    """Return one line: why there is no wheel of a pin."""
+    name = pin.split(maxsplit=1)[0]
+    python = ".".join(platform.python_version_tuple()[:2])
+    skipped = files_of_index(name)
+    if not skipped:
+        return (
+            f"{name}: no file of this version on {indexes()}; expected a wheel or a source there. Name the "
+            "index that has it in [[tool.uv.index]] of pyproject.toml, or with --index-url."
+        )
+    if not any(reason.startswith(SOURCE) for reason in skipped.values()):
+        found = ", ".join(f"{file} ({reason})" for file, reason in sorted(skipped.items())[:4])
+        return (
+            f"{name}: no wheel for Python {python} on {platform.machine()} and no source; found {found}. "
+            "Pin a version that has one, or set `python` in [tool.wheelhouse] to one that it is for."
+        )
+    return (
+        f"{name}: its source does not compile, for the reason above; expected a wheel. Add the Debian "
+        "packages that it is compiled against to build_packages, or pin a version that has a wheel."
+    )
+
+
+def indexes() -> str:
+    """Return the indexes that were asked, without credentials."""
+    more = os.environ.get("PIP_EXTRA_INDEX_URL", "").split()
+    asked = [os.environ.get("PIP_INDEX_URL") or "the default index", *more]
+    return " and ".join(re.sub(r"//[^/@]+@", "//", address) for address in asked)
+
+
+def files_of_index(name: str) -> dict[str, str]:
+    """Return the files of one `NAME==VERSION` that pip does not take as a wheel -> why not."""
+    with tempfile.TemporaryDirectory() as folder:
+        look = [*PIP, "download", "-vv", "--no-deps", "--only-binary=:all:", "--dest", folder, name]
+        said = subprocess.run(look, check=False, capture_output=True, text=True).stdout
+    version = re.escape(name.partition("==")[2])
+    return {
+        match["file"]: match["reason"]
+        for match in SKIPPED.finditer(said)
+        if re.search(rf"-{version}(-|\.tar|\.zip)", match["file"])
+    }
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
-JUNIT: Final = {"http": "http.xml", "tests": "junit.xml"}
+JUNIT: Final = {"gpu": "gpu.xml", "http": "http.xml", "tests": "junit.xml"}
 """Where each run of the test step lists its cases."""
 ERROR: Final = "error.log"
 """What a step that could not be carried out leaves, instead of its results."""
