@@ -67,14 +67,21 @@ def empty_folder(folder: Path) -> Path:
     return folder / "empty"
 
 
+def refused(scanner: Scanner, data: Path, reason: str) -> bool:
+    """Tell whether a scan with this data fails as AdvisoryDataError and says why."""
+    found = reasons(scanner, data)
+    return "AdvisoryDataError" in found and reason in found
+
+
+@pytest.mark.parametrize("sabotage", [empty_zip, empty_folder, text("all.json", "[]")])
+def test_empty_data_fails(scanner, tmp_path, sabotage):
+    """An archive, folder or file without a record is no evidence of anything."""
+    assert refused(scanner, sabotage(tmp_path), "holds no advisory")
+
+
 @pytest.mark.parametrize(
     ("sabotage", "reason"),
     [
-        (empty_zip, "holds no advisory"),
-        (empty_folder, "holds no advisory"),
-        (text("all.json", "[]"), "holds no advisory"),
-        (truncated_zip, "no whole zip"),
-        (damaged_member, "no whole zip"),
         (text("all.zip", "junk"), "no whole zip"),
         (text("all.json", "{"), "Expecting"),
         (text("all.json", '{"vulnerabilities": 3}'), "no OSV record"),
@@ -83,15 +90,22 @@ def empty_folder(folder: Path) -> Path:
             text("all.json", '[{"id": "X-1", "modified": "2026-07-23T00:00:00Z", "affected": []}]'),
             "none of a PyPI",
         ),
-        (lambda folder: folder / "nowhere.zip", "does not exist"),
     ],
 )
-def test_empty_junk_truncated_or_absent_data_is_named_and_fails(scanner, tmp_path, sabotage, reason):
-    """Data that is empty, junk, truncated or of another format is an AdvisoryDataError and never a pass."""
-    found = reasons(scanner, sabotage(tmp_path))
+def test_junk_data_fails(scanner, tmp_path, sabotage, reason):
+    """Data of another format, or of another ecosystem, is refused by name."""
+    assert refused(scanner, sabotage(tmp_path), reason)
 
-    assert "AdvisoryDataError" in found
-    assert reason in found
+
+@pytest.mark.parametrize("sabotage", [truncated_zip, damaged_member])
+def test_truncated_or_damaged_data_fails(scanner, tmp_path, sabotage):
+    """A download that was cut, or one flipped bit, is no whole archive."""
+    assert refused(scanner, sabotage(tmp_path), "no whole zip")
+
+
+def test_missing_data_fails(scanner, tmp_path):
+    """A path without data is named; it is not a scan without findings."""
+    assert refused(scanner, tmp_path / "nowhere.zip", "does not exist")
 
 
 def test_no_data_at_all_is_skipped_and_fails(scanner):

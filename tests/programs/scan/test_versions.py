@@ -72,6 +72,14 @@ def test_what_cannot_be_judged_counts_as_affected_and_says_why(version, entry, r
     assert reason in verdict.unjudgeable
 
 
+def test_a_yanked_version_is_judged_by_the_ranges():
+    """A version that the index took back is in no list of versions any more: its range still holds it."""
+    listed = affected(*FROM_2, versions=["2.0", "2.2"])
+
+    assert judge("2.1", listed).affected
+    assert not judge("2.6", listed).affected
+
+
 def test_a_readable_bound_still_excludes_where_the_other_is_junk():
     """A version below a readable lower bound is not affected, whatever the upper bound says."""
     verdict = judge("1.0", affected({"introduced": "2.0"}, {"fixed": "2.6.0-NA"}))
