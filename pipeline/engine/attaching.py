@@ -13,7 +13,15 @@ from pipeline.engine import overlays
 from pipeline.engine.buildah import Working
 from pipeline.engine.copying import Copying, copy_tree
 from pipeline.engine.owners import parse_owner
-from pipeline.engine.states import CacheState, ContainerState, DirectoryState, FileState, Mount, SecretState
+from pipeline.engine.states import (
+    CacheState,
+    ContainerState,
+    DirectoryState,
+    FileState,
+    Mount,
+    SecretState,
+    SocketState,
+)
 
 if TYPE_CHECKING:
     from pipeline.engine.engine import Engine
@@ -59,14 +67,7 @@ async def attach(engine: "Engine", mount: Mount, laid: Laid) -> dict[str, Any]:
     """Return the runtime's entry of one mount; what it needs is made."""
     match mount.source:
         case DirectoryState() as directory:
-            source = await engine.path_of(directory)
-            if mount.read_only:
-                return bind(str(source), mount.target, read_only=True)
-            overlay = overlays.Overlay.make(source, laid.scratch / f"mount-{len(laid.over)}")
-            if mount.owner:
-                await asyncio.to_thread(overlay.own, parse_owner(mount.owner, laid.working.path))
-            laid.over[mount.target] = overlay
-            return overlay.entry(mount.target)
+            return await _attach_directory(await engine.path_of(directory), mount, laid)
         case FileState() as file:
             copy = laid.scratch / f"file-{len(laid.copies)}"
             await asyncio.to_thread(_copy_file, await engine.path_of(file), copy, mount, laid.working.path)
@@ -81,10 +82,22 @@ async def attach(engine: "Engine", mount: Mount, laid: Laid) -> dict[str, Any]:
             value = await engine.secrets.plaintext(secret)
             _write_secret(held, value, mount, laid.working.path)
             return bind(str(held), mount.target, read_only=True)
+        case SocketState() as socket:
+            return bind(socket.path, mount.target)
         case _:
             size = [f"size={mount.size_bytes}"] if mount.size_bytes else []
             options = ["nosuid", "nodev", "mode=1777", *size]
             return {"destination": mount.target, "type": "tmpfs", "source": "tmpfs", "options": options}
+
+
+async def _attach_directory(source: Path, mount: Mount, laid: Laid) -> dict[str, Any]:
+    if mount.read_only:
+        return bind(str(source), mount.target, read_only=True)
+    overlay = overlays.Overlay.make(source, laid.scratch / f"mount-{len(laid.over)}")
+    if mount.owner:
+        await asyncio.to_thread(overlay.own, parse_owner(mount.owner, laid.working.path))
+    laid.over[mount.target] = overlay
+    return overlay.entry(mount.target)
 
 
 def bind(source: str, target: str, *, read_only: bool = False) -> dict[str, Any]:

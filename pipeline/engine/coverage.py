@@ -27,13 +27,9 @@ TYPES: Final = (
 
 PARTIAL: Final = {
     "Query.container": "platform: this machine's only",
-    "Query.git": "not sshKnownHosts, sshAuthSocket, experimentalServiceHost",
-    "Query.http": "not experimentalServiceHost",
     "Query.secret": "env://, file:// and cmd://",
-    "Container.from": "not registryService",
-    "Container.publish": "not registryService",
-    "Container.withExec": "not experimentalPrivilegedNesting",
     "Container.asService": "not experimentalPrivilegedNesting; needs root; no way to the internet",
+    "Container.withUnixSocket": "not owner",
     "Container.up": "not experimentalPrivilegedNesting; needs root",
     "Container.experimentalWithAllGPUs": "accepted; an exec is refused: it gets no GPU",
     "Container.experimentalWithGPU": "accepted; an exec is refused: it gets no GPU",

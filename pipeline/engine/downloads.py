@@ -12,10 +12,10 @@ from typing import Final, cast
 from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op, digest_of
-from pipeline.engine.handlers import refuse
-from pipeline.engine.states import FileState, SecretState
+from pipeline.engine.states import FileState, SecretState, ServiceState
 
 TIMEOUT_S: Final = 60
+PORTS: Final = {"http": 80, "https": 443}
 PIECE_BYTES: Final = 1 << 20
 
 
@@ -25,17 +25,16 @@ async def file(engine: Engine, op: Op) -> FileState:
     path = urllib.parse.urlsplit(url).path
     name = op.args.get("name") or path.rpartition("/")[2] or "index"
     mode = op.args.get("permissions") or 0o600
-    refuse(op, "experimentalServiceHost")
-    header = ""
+    headers = {"Host": urllib.parse.urlsplit(url).netloc}
     if op.args.get("authHeader"):
         secret: SecretState = await engine.evaluate(op.args["authHeader"])
-        header = await engine.secrets.plaintext(secret)
+        headers["Authorization"] = await engine.secrets.plaintext(secret)
     key = digest_of("http", url, name, mode, checksum) if checksum else ""
     if not key or not engine.store.has_tree(key):
         with engine.store.scratch(engine.session) as scratch:
             async with engine.step(digest_of("http", url), f"http {url}"):
                 held = scratch / "body"
-                found = await asyncio.to_thread(_fetch, url, header, held)
+                found = await asyncio.to_thread(_fetch, url, headers, held, await _place_of(engine, op, url))
                 if checksum and found != checksum:
                     raise EngineError(f"{url}: found {found}, expected {checksum}")
                 key = key or digest_of("http", name, mode, found)
@@ -43,11 +42,21 @@ async def file(engine: Engine, op: Op) -> FileState:
     return FileState(await engine.tree(key, lambda _: None), f"/{name}")
 
 
-def _fetch(url: str, header: str, target: Path) -> str:
+async def _place_of(engine: Engine, op: Op, url: str) -> str:
+    """Return the URL that is really asked: another host and port when a service answers for them."""
+    if not op.args.get("experimentalServiceHost"):
+        return url
+    service: ServiceState = await engine.evaluate(op.args["experimentalServiceHost"])
+    parts = urllib.parse.urlsplit(url)
+    place = await engine.services.reach(engine, service, parts.port or PORTS.get(parts.scheme, 80))
+    return parts._replace(netloc=place).geturl()
+
+
+def _fetch(url: str, headers: dict[str, str], target: Path, place: str) -> str:
     """Write the body to a file and return `sha256:…`."""
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise EngineError(f"{url}: expected an http or https URL")
-    request = urllib.request.Request(url, headers={"Authorization": header} if header else {})  # noqa: S310
+    request = urllib.request.Request(place, headers=headers)  # noqa: S310
     digest = hashlib.sha256()
     try:
         with (

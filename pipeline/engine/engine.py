@@ -37,6 +37,8 @@ class Engine(Snapshots):
     _memo: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
     registry: Registry | None = None
     """Made when a registry is first needed; remembers which do not answer."""
+    door: Mapping[str, str] = field(default_factory=dict)
+    """What a client needs to reach this session: DAGGER_SESSION_PORT and DAGGER_SESSION_TOKEN."""
     auth: dict[str, tuple[str, SecretState]] = field(default_factory=dict)
     """User name and password of each registry host: a session's, whichever container they were given to."""
     bases: BaseImages | None = None

@@ -8,7 +8,7 @@ EngineError
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 
 class EngineError(Exception):
@@ -41,12 +41,33 @@ class ExecError(EngineError):
         }
 
 
+INSTEAD: Final = {
+    "Container.terminal": "Print what is of interest with `with-exec`",
+    "Directory.terminal": "Print what is of interest with `entries`, `glob` or `file --path=… contents`",
+    "Service.terminal": "Print what is of interest with `with-exec` on the container",
+    "Container.withMountedVolume": "Use withMountedCache",
+    "Container.withUnixSocket(owner)": "Run the exec as the socket's owner with withUser",
+    "Query.sshfsVolume": "Copy the files with Host.directory",
+    "Query.moduleSource": "Import the other module as a Python package",
+    "Query.module": "Run the module with `wheelhouse call`, which needs no registration",
+    "Query.typeDef": "Run the module with `wheelhouse call`, which needs no registration",
+    "Query.function": "Run the module with `wheelhouse call`, which needs no registration",
+    "Query.currentFunctionCall": "Run the module with `wheelhouse call`, which calls functions directly",
+    "Query.currentWorkspace": "Take a Directory argument with DefaultPath",
+    "Query.container(platform": "Build on a machine of that platform",
+    "Directory.withPatch": "Apply the patch in a container with `git apply`",
+}
+"""What to do here instead of a field that only a Dagger engine has."""
+
+
 class UnsupportedError(EngineError):
     """Name a field or an argument that only a real Dagger engine has."""
 
     def __init__(self, what: str) -> None:
+        instead = next((text for name, text in INSTEAD.items() if what.startswith(name)), "")
+        do = f"{instead}, or run" if instead else "Run"
         super().__init__(
-            f"{what} is not available in the embedded engine. Run the same command with a Dagger engine."
+            f"{what} is not available in the embedded engine. {do} the same command with a Dagger engine."
         )
 
 

@@ -65,6 +65,8 @@ class Command:
     hosts: Sequence[tuple[str, str]] = ()
     """Address and name of each service in reach."""
     hostname: str = "dagger"
+    nested: bool = False
+    """The process may ask this session."""
     caches: Mapping[str, str] = field(default_factory=dict)
     """Target of each cache mount -> name of the folder it gets."""
 
@@ -86,6 +88,7 @@ async def _lay(engine: "Engine", state: ContainerState, command: Command, laid: 
     if state.mount_at(cwd) is None:
         await asyncio.to_thread(_make_workdir, working.path, cwd)
     env = await environment(engine, state, user["home"])
+    env += [f"{name}={value}" for name, value in engine.door.items()] if command.nested else []
     mounts += _system_mounts(engine, laid, command)
     args = list(command.args)
     if command.init and (init := init_program()):

@@ -74,6 +74,8 @@ class Registry:
     storage: Storage
     endpoints: Mapping[str, str] = field(default_factory=lambda: mirror_from(os.environ))
     """Registry -> the registry (with an optional path) that answers in its place."""
+    trusted: bool = False
+    """The endpoints are the registries themselves: passwords are for them."""
     first_wait_s: float = FIRST_WAIT_S
     silent: dict[str, str] = field(default_factory=dict)
     """`host:port` -> why it does not answer."""
@@ -169,7 +171,7 @@ class Registry:
             reraise=True,
         )
         # a password for docker.io is not for the mirror that answers in its place
-        own = credentials if server.domain == asked.domain else None
+        own = credentials if self.trusted or server.domain == asked.domain else None
         with auth_file(server.domain, own) as auth:
             command = ["skopeo", "copy", "--quiet", *policy(), *auth, *arguments]
             async for attempt in retrying:

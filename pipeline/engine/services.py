@@ -157,6 +157,14 @@ class Services:
             running.forwards.append(await forward(front, state.host, back, running.address))
         return running
 
+    async def reach(self, engine: "Engine", state: ServiceState, port: int) -> str:
+        """Return `127.0.0.1:PORT`, behind which a port of a service answers until the session ends."""
+        running = await self.start(engine, state)
+        running.held = True
+        server = await forward(0, running.address, port)
+        running.forwards.append(server)
+        return f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
     @contextlib.asynccontextmanager
     async def bound(
         self, engine: "Engine", bindings: tuple[tuple[str, ServiceState], ...], *, apart: bool = False

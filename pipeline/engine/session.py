@@ -111,6 +111,10 @@ class Session:
             session = cls(load_api(store.root / "api"), store, engine, plan)
             try:
                 async with server.serve(session.answer) as (session.port, session.token):
+                    engine.door = {
+                        "DAGGER_SESSION_PORT": str(session.port),
+                        "DAGGER_SESSION_TOKEN": session.token,
+                    }
                     yield session
             finally:
                 await engine.close()

@@ -87,12 +87,24 @@ class CacheState:
 
 
 @dataclass(frozen=True, slots=True)
+class SocketState:
+    """Be a Unix socket of this machine."""
+
+    path: str
+
+    @property
+    def key(self) -> str:
+        """Return the digest of the place: who listens there is no part of it."""
+        return digest_of("socket", self.path)
+
+
+@dataclass(frozen=True, slots=True)
 class Mount:
     """Be one mount of a container."""
 
     target: str
-    kind: Literal["directory", "file", "cache", "temp", "secret"]
-    source: DirectoryState | FileState | CacheState | SecretState | None = None
+    kind: Literal["directory", "file", "cache", "temp", "secret", "socket"]
+    source: DirectoryState | FileState | CacheState | SecretState | SocketState | None = None
     read_only: bool = False
     owner: str = ""
     mode: int = 0
@@ -169,9 +181,9 @@ class ContainerState:
     def mount_at(self, path: str) -> tuple[Mount, str] | None:
         """Return the mount that holds an absolute path, and the path inside it: the last made counts.
 
-        Secrets are no place to look at.
+        Secrets and sockets are no place to look at.
         """
-        mounts = [m for m in reversed(self.mounts) if m.kind != "secret"]
+        mounts = [m for m in reversed(self.mounts) if m.kind not in ("secret", "socket")]
         holding = (m for m in mounts if path == m.target or path.startswith(m.target.rstrip("/") + "/"))
         mount = next(holding, None)
         if mount is None:
@@ -243,6 +255,12 @@ class GitState:
     """User name and token for HTTP."""
     auth_header: SecretState | None = None
     """Value of HTTP's Authorization header."""
+    ssh_socket: str = ""
+    """Path of the agent's socket; "" is the caller's own."""
+    ssh_hosts: str = ""
+    """Lines of known_hosts that count; "" for the caller's own file."""
+    service: ServiceState | None = None
+    """Who answers under the URL's host and port."""
 
 
 Value = Mapping[str, Any]

@@ -13,7 +13,7 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.files import replace_file
 from pipeline.engine.graph import Op, digest_of
-from pipeline.engine.handlers import operation, refuse
+from pipeline.engine.handlers import operation
 from pipeline.engine.noise import shown_lines, without_noise
 from pipeline.engine.ops.config import expand
 from pipeline.engine.owners import parse_user
@@ -46,6 +46,7 @@ class Request:
     expect: str
     all_capabilities: bool
     init: bool
+    nested: bool
 
     @classmethod
     def of(cls, state: ContainerState, op: Op) -> "Request":
@@ -71,6 +72,7 @@ class Request:
             given.get("expect") or "SUCCESS",
             given.get("insecureRootCapabilities", False),
             not given.get("noInit", False),
+            given.get("experimentalPrivilegedNesting", False),
         )
 
     def accepts(self, code: int) -> bool:
@@ -86,7 +88,6 @@ class Request:
 async def with_exec(engine: Engine, op: Op) -> ContainerState:
     """Run a command; its file system, mounts and outputs are the new container's."""
     state = await engine.container(op)
-    refuse(op, "experimentalPrivilegedNesting")
     if state.gpus:
         raise EngineError(
             "GPU support is not enabled: the embedded engine gives execs no GPU. Use a Dagger engine."
@@ -144,7 +145,7 @@ def _changed(mount: Mount, tree: str, path: str) -> DirectoryState | FileState:
 async def _run(engine: Engine, state: ContainerState, request: Request, key: str) -> ContainerState:
     """Run the exec for real and record it; raises ExecError, and then records nothing."""
     image = await engine.rootfs_image(state.rootfs)
-    command = execs.Command(request.args, request.all_capabilities, request.init)
+    command = execs.Command(request.args, request.all_capabilities, request.init, nested=request.nested)
     with engine.store.scratch(engine.session) as scratch:
         async with (
             engine.services.bound(engine, state.bindings) as hosts,

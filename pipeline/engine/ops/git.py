@@ -1,12 +1,14 @@
 """GitRepository, GitRef: local and remote repositories through the git program."""
 
 import re
+import shlex
+import urllib.parse
 from dataclasses import replace
 from typing import Final
 
 from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
-from pipeline.engine.graph import Op
+from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.handlers import operation
 from pipeline.engine.runner import Completed
 from pipeline.engine.states import GitState
@@ -14,6 +16,8 @@ from pipeline.engine.states import GitState
 COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 VERSION: Final = re.compile(r"v(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
 """v1, v1.2, v1.2.3, v1.2.3-rc.1+build."""
+PORTS: Final = {"http": 80, "https": 443, "git": 9418, "ssh": 22}
+"""Where each scheme's server listens."""
 QUIET: Final = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_CONFIG_COUNT": "1",
@@ -36,21 +40,41 @@ async def git(engine: Engine, *words: str, env: dict[str, str] | None = None) ->
 
 
 async def auth_of(engine: Engine, state: GitState) -> dict[str, str]:
-    """Return the environment that hands a token to git without an argument list."""
+    """Return the environment that tells git who asks and who answers, without an argument list."""
+    settings = [(QUIET["GIT_CONFIG_KEY_0"], QUIET["GIT_CONFIG_VALUE_0"])]
+    if state.auth_header is not None or state.auth is not None:
+        settings.append(("http.extraHeader", f"Authorization: {await _credentials(engine, state)}"))
+    if state.service is not None:
+        parts = urllib.parse.urlsplit(state.url)
+        place = await engine.services.reach(engine, state.service, parts.port or PORTS.get(parts.scheme, 80))
+        base = f"{parts.scheme}://{parts.netloc}/"
+        settings.append((f"url.{parts.scheme}://{place}/.insteadOf", base))
+    env = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (name, value) in enumerate(settings):
+        env |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return env | _ssh(engine, state)
+
+
+async def _credentials(engine: Engine, state: GitState) -> str:
+    """Return the value of the Authorization header."""
     if state.auth_header is not None:
-        header = f"Authorization: {await engine.secrets.plaintext(state.auth_header)}"
-        return {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_1": "http.extraHeader", "GIT_CONFIG_VALUE_1": header}
-    if state.auth is None:
-        return {}
+        return await engine.secrets.plaintext(state.auth_header)
+    assert state.auth is not None  # noqa: S101 - who asks has looked
     import base64  # noqa: PLC0415 - only for private repositories
 
     pair = f"{state.auth[0]}:{await engine.secrets.plaintext(state.auth[1])}"
-    header = f"Authorization: Basic {base64.b64encode(pair.encode()).decode()}"
-    return {
-        "GIT_CONFIG_COUNT": "2",
-        "GIT_CONFIG_KEY_1": "http.extraHeader",
-        "GIT_CONFIG_VALUE_1": header,
-    }
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+def _ssh(engine: Engine, state: GitState) -> dict[str, str]:
+    """Return what ssh is to use: an agent's socket, and the hosts that are known."""
+    env = {"SSH_AUTH_SOCK": state.ssh_socket} if state.ssh_socket else {}
+    words = ["ssh", "-o", "BatchMode=yes"]
+    if state.ssh_hosts:
+        hosts = engine.buildah.tmpfs / f"known-hosts-{digest_of(state.ssh_hosts)}"
+        hosts.write_text(state.ssh_hosts.rstrip("\n") + "\n")
+        words += ["-o", f"UserKnownHostsFile={hosts}", "-o", "StrictHostKeyChecking=yes"]
+    return env | {"GIT_SSH_COMMAND": shlex.join(words)}
 
 
 async def place_of(engine: Engine, state: GitState) -> str:

@@ -25,6 +25,7 @@ from pipeline.engine.states import (
     SecretState,
     ServiceState,
     Snapshot,
+    SocketState,
 )
 
 
@@ -128,6 +129,26 @@ async def export_changeset(engine: Engine, op: Op) -> str:
     target.mkdir(parents=True, exist_ok=True)
     await asyncio.to_thread(apply_changes, found, after, target, _exported())
     return str(target)
+
+
+def socket_at(engine: Engine, text: str) -> SocketState:
+    """Return a Unix socket of this machine; raises EngineError when there is none."""
+    path = host_path(engine, text.removeprefix("unix://"))
+    if not path.is_socket():
+        raise EngineError(f"{path}: found {'a file' if path.exists() else 'nothing'}, expected a Unix socket")
+    return SocketState(str(path))
+
+
+@operation("Host.unixSocket")
+async def unix_socket(engine: Engine, op: Op) -> SocketState:
+    """Return a Unix socket of this machine."""
+    return socket_at(engine, op.args["path"])
+
+
+@operation("Address.socket")
+async def address_socket(engine: Engine, op: Op) -> SocketState:
+    """Read an address as a Unix socket of this machine."""
+    return socket_at(engine, await _address(engine, op))
 
 
 async def _address(engine: Engine, op: Op) -> str:

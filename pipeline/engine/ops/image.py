@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import os
 import shutil
+import urllib.parse
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from pipeline.engine.ops.query import host_platform
 from pipeline.engine.references import Reference
 from pipeline.engine.registry import Registry
 from pipeline.engine.runner import checked
-from pipeline.engine.states import ContainerState, FileState, Snapshot
+from pipeline.engine.states import ContainerState, FileState, ServiceState, Snapshot
 
 
 def storage_of(engine: Engine) -> Storage:
@@ -37,6 +38,16 @@ def registry_of(engine: Engine) -> Registry:
     return engine.registry
 
 
+async def registry_for(engine: Engine, op: Op, reference: Reference) -> Registry:
+    """Return the way to the registry of an image: over the service that was given for it, if one was."""
+    if not op.args.get("registryService"):
+        return registry_of(engine)
+    service: ServiceState = await engine.evaluate(op.args["registryService"])
+    port = urllib.parse.urlsplit(f"//{reference.domain}").port or 80
+    place = await engine.services.reach(engine, service, port)
+    return Registry(engine.runner, storage_of(engine), {reference.domain: place}, trusted=True)
+
+
 async def credentials_for(engine: Engine, reference: Reference) -> Credentials | None:
     """Return what `withRegistryAuth` gave for a registry."""
     if reference.domain not in engine.auth:
@@ -45,23 +56,31 @@ async def credentials_for(engine: Engine, reference: Reference) -> Credentials |
     return Credentials(username, await engine.secrets.plaintext(secret))
 
 
-async def pulled(engine: Engine, state: ContainerState, address: str) -> ContainerState:
+def bases_of(engine: Engine, registry: Registry, key: str) -> BaseImages:
+    """Return what resolves addresses of images, showing its progress under a step's key."""
+    return BaseImages(
+        engine.runner,
+        storage_of(engine),
+        registry,
+        engine.store.root / "bases",
+        lambda line: engine.progress.output(key, "stderr", f"{line.rstrip()}\n"),
+        engine.progress.warn,
+    )
+
+
+async def pulled(
+    engine: Engine, state: ContainerState, address: str, registry: Registry | None = None
+) -> ContainerState:
     """Return the container of an image: its file system and its configuration."""
     reference = Reference.parse(address)
-    if engine.bases is None:
-        engine.bases = BaseImages(
-            engine.runner,
-            storage_of(engine),
-            registry_of(engine),
-            engine.store.root / "bases",
-            lambda line: engine.progress.output(key, "stderr", f"{line.rstrip()}\n"),
-            engine.progress.warn,
-        )
     key = digest_of("from", str(reference))
+    if engine.bases is None:
+        engine.bases = bases_of(engine, registry_of(engine), key)
+    bases = bases_of(engine, registry, key) if registry else engine.bases
     async with engine.step(key, f"from {address}") as step:
         credentials = await credentials_for(engine, reference)
-        step.cached = f"{reference} {host_platform()}" in engine.bases.records()
-        base = await engine.bases.resolve(address, host_platform(), credentials)
+        step.cached = f"{reference} {host_platform()}" in bases.records()
+        base = await bases.resolve(address, host_platform(), credentials)
     engine.store.used(base.image_id)
     snapshot = Snapshot(digest_of("image", base.image_id), base.image_id)
     env = tuple(base.config.env)
@@ -81,8 +100,10 @@ async def pulled(engine: Engine, state: ContainerState, address: str) -> Contain
 @operation("Container.from")
 async def from_(engine: Engine, op: Op) -> ContainerState:
     """Start from an image of a registry, of the store, or from a stand-in of Debian packages."""
-    refuse(op, "registryService")
-    return await pulled(engine, await engine.container(op), op.args["address"])
+    address = op.args["address"]
+    registry = await registry_for(engine, op, Reference.parse(address))
+    given = registry if op.args.get("registryService") else None
+    return await pulled(engine, await engine.container(op), address, given)
 
 
 @operation("Container.import")
@@ -186,12 +207,13 @@ def _write(layout: oci.Layout, target: Path) -> None:
 @operation("Container.publish")
 async def publish(engine: Engine, op: Op) -> str:
     """Push the image; return its address with the digest."""
-    refuse(op, "registryService")
     await engine.container(op)
     reference = Reference.parse(op.args["address"])
     layout = await layout_for(engine, op)
     async with engine.step(digest_of("publish", op.digest, os.urandom(8).hex()), f"publish {reference}"):
-        return await registry_of(engine).push(layout, reference, await credentials_for(engine, reference))
+        return await (await registry_for(engine, op, reference)).push(
+            layout, reference, await credentials_for(engine, reference)
+        )
 
 
 @operation("Container.exportImage")

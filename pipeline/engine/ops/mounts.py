@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pipeline.engine.engine import Engine
 from pipeline.engine.graph import Op
-from pipeline.engine.handlers import operation
+from pipeline.engine.handlers import operation, refuse
 from pipeline.engine.ops.config import path_arg
 from pipeline.engine.states import CacheState, ContainerState, Mount
 
@@ -69,10 +69,29 @@ async def without_mount(engine: Engine, op: Op) -> ContainerState:
     return state.without_mount(_target(state, op))
 
 
+@operation("Container.withUnixSocket")
+async def with_unix_socket(engine: Engine, op: Op) -> ContainerState:
+    """Show execs a Unix socket of this machine."""
+    state = await engine.container(op)
+    refuse(op, "owner")
+    return state.with_mount(Mount(_target(state, op), "socket", await engine.evaluate(op.args["source"])))
+
+
+@operation("Container.withoutUnixSocket")
+async def without_unix_socket(engine: Engine, op: Op) -> ContainerState:
+    """Take a socket away again."""
+    state = await engine.container(op)
+    return state.without_mount(_target(state, op))
+
+
 @operation("Container.mounts")
 async def mounts(engine: Engine, op: Op) -> list[str]:
     """Return the targets of the mounts, in the order they were made; secrets are not listed."""
-    return [mount.target for mount in (await engine.container(op)).mounts if mount.kind != "secret"]
+    return [
+        mount.target
+        for mount in (await engine.container(op)).mounts
+        if mount.kind not in ("secret", "socket")
+    ]
 
 
 def _target(state: ContainerState, op: Op) -> str:

@@ -8,7 +8,7 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError, UnsupportedError
 from pipeline.engine.files import write_file
 from pipeline.engine.graph import Op, digest_of
-from pipeline.engine.handlers import operation, refuse
+from pipeline.engine.handlers import operation
 from pipeline.engine.imageconfig import MACHINES, ImageConfig
 from pipeline.engine.states import (
     CacheState,
@@ -108,14 +108,24 @@ async def default_platform(_engine: Engine, _op: Op) -> str:
 @operation("Query.git")
 async def git(engine: Engine, op: Op) -> GitState:
     """Refer to a remote repository."""
-    refuse(op, "sshKnownHosts", "sshAuthSocket", "experimentalServiceHost")
     auth = None
     header = await engine.evaluate(op.args["httpAuthHeader"]) if op.args.get("httpAuthHeader") else None
     if op.args.get("httpAuthToken"):
         token = await engine.evaluate(op.args["httpAuthToken"])
         auth = (op.args.get("httpAuthUsername") or "x-access-token", token)
     keep = op.args.get("keepGitDir", True)
-    return GitState(None, op.args["url"], keep_git_dir=keep, auth=auth, auth_header=header)
+    socket = await engine.evaluate(op.args["sshAuthSocket"]) if op.args.get("sshAuthSocket") else None
+    service = op.args.get("experimentalServiceHost")
+    return GitState(
+        None,
+        op.args["url"],
+        keep_git_dir=keep,
+        auth=auth,
+        auth_header=header,
+        ssh_socket=socket.path if socket else "",
+        ssh_hosts=op.args.get("sshKnownHosts") or "",
+        service=await engine.evaluate(service) if service else None,
+    )
 
 
 @operation("Query.error")
