@@ -36,7 +36,7 @@ source = "hf://owner/tiny@{COMMIT}"
 mirrors = [MIRRORS]
 files = FILES
 export = "hub"
-licence = "mit"
+licence = "LICENCE"
 """
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -48,15 +48,15 @@ class Service:
     folder: Path
     files: dict[str, bytes]
 
-    def declare(self, *mirrors: str) -> None:
+    def declare(self, *mirrors: str, licence: str = "mit") -> None:
         """Write pyproject.toml and the lock of these very bytes."""
         sources = [f"hf://owner/tiny@{COMMIT}", *mirrors]
         declared = PYPROJECT.replace("[MIRRORS]", json.dumps(mirrors))
-        declared = declared.replace("FILES", json.dumps(sorted(self.files)))
+        declared = declared.replace("LICENCE", licence).replace("FILES", json.dumps(sorted(self.files)))
         (self.folder / "pyproject.toml").write_text(declared)
         lines = ["version = 1", "[models.tiny]", f"sources = {json.dumps(sources)}"]
         lines += [
-            f'served_by = ""\nrevision = "{COMMIT}"\nlicence = "mit"\nexports = ["hub"]\nexporter = "1"'
+            f'served_by = ""\nrevision = "{COMMIT}"\nlicence = "{licence}"\nexports = ["hub"]\nexporter = "1"'
         ]
         for name, data in self.files.items():
             lines += ["[[models.tiny.files]]", f'path = "{name}"', f"size_bytes = {len(data)}"]
@@ -178,6 +178,15 @@ def test_flipped_byte_is_refused(service: Service, hub: HubServer) -> None:
     assert done.returncode == 1
     assert f"sha256 {hashlib.sha256(hub.files[WEIGHTS]).hexdigest()}" in done.stderr
     assert f"expected {service.expected[WEIGHTS]}" in done.stderr
+
+
+def test_licence_off_the_list_is_named_before_any_request(service: Service, hub: HubServer) -> None:
+    """A model whose licence the service does not allow stops the call with the licence's name."""
+    service.declare(licence="agpl-3.0")
+    done = service.models(address(hub))
+
+    assert (done.returncode, hub.requests) == (1, [])
+    assert "'agpl-3.0'" in done.stderr
 
 
 def test_gated_repository_wants_the_right_token_and_never_shows_it(service: Service, hub: HubServer) -> None:

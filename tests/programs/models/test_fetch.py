@@ -56,19 +56,39 @@ def test_passing_troubles_are_survived(served: HubServer, lock: Lock, fetch: Fet
     assert fetch(lock.write(FILES, served.source)) == 0
 
 
+@pytest.mark.parametrize(
+    "trouble", [("503", "HTTP 503"), ("429", "HTTP 429"), ("stall", "stalled for 0.5 s")]
+)
 def test_trouble_that_stays_ends_in_one_error(
-    served: HubServer, lock: Lock, fetch: Fetch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    served: HubServer,
+    lock: Lock,
+    fetch: Fetch,
+    capsys: pytest.CaptureFixture[str],
+    trouble: tuple[str, str],
 ) -> None:
     """When every source fails, one error names each with its reason, and nothing is in out."""
-    served.faults = ["503"] * 99
+    fault, reason = trouble
+    served.faults = [fault] * 99
     web = "https://127.0.0.1:9/models"
 
-    assert fetch(lock.write(FILES, served.source, web)) == 1
+    assert fetch(lock.write({"config.json": FILES["config.json"]}, served.source, web)) == 1
     last = capsys.readouterr().err.split("error: ")[-1]
     assert f"{served.source}: " in last
-    assert "HTTP 503" in last
+    assert reason in last
     assert f"{web}: " in last
-    assert not (tmp_path / "out").exists()
+    assert not (lock.path.parent / "out").exists()
+
+
+def test_truncated_file_is_refused(
+    served: HubServer, lock: Lock, fetch: Fetch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server whose file ends early is asked again, then refused with both sizes."""
+    data = FILES["model.safetensors"]
+    path = lock.write(FILES, served.source)
+    served.files["model.safetensors"] = data[:2000]
+
+    assert fetch(path) == 1
+    assert f"2000 of {len(data)} bytes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("status", ["401", "403", "404"])
