@@ -15,7 +15,9 @@ from pipeline.builder import Builder
 from pipeline.cache import Cache, Material, Shared
 from pipeline.checks import Subject
 from pipeline.config import Config
+from pipeline.cuda import cuda_labels, require_no_devel, with_cuda, without_cuda
 from pipeline.errors import ConfigError, LockError
+from pipeline.found_locks import found_lock
 from pipeline.images import (
     MODELS,
     Environment,
@@ -33,7 +35,7 @@ from pipeline.materials import TOOLS, ground_material, model_material, wheels_ma
 from pipeline.models import Hub, Kitchen, model_directories, shipped
 from pipeline.rootfs import SmallRoot, base_image, small_root
 from pipeline.sbom import Subject as Listed
-from pipeline.variants import Base, Variant
+from pipeline.variants import VARIANTS, Base, Variant
 from pipeline.wheels import wheel_directory
 
 P = ParamSpec("P")
@@ -106,9 +108,9 @@ class Assembly:
 
         """
         declared = self.config.requirements(variant)
-        path, lock = await self._found_lock(variant)
+        path, lock = await found_lock(self.builder, self.source, variant.value, self.config.variant(variant))
         check_fresh(lock, declared, python=self.config.service.python, path=path)
-        return lock
+        return without_cuda(lock) if self._cuda_image(variant) else lock
 
     @once
     async def wheels(self, variant: Variant) -> dagger.Directory:
@@ -165,7 +167,8 @@ class Assembly:
             *await self._application(),
         )
         base_reference = await self.builder.reference()
-        labels = {**image_labels(self.config, variant), **base_labels(base_reference)}
+        cuda = cuda_labels(self._cuda_image(variant))
+        labels = {**image_labels(self.config, variant), **base_labels(base_reference), **cuda}
         return runtime_image(bottom, parts, self.config, variant, labels)
 
     @once
@@ -176,7 +179,7 @@ class Assembly:
     @once
     async def _ground(self, variant: Variant, base: Base) -> tuple[dagger.Container, dagger.Directory]:
         """Return what the service stands on: the base, and the environment proven on it."""
-        if self.cache is None or base is Base.SLIM:
+        if self.cache is None or base is Base.SLIM or self._cuda_image(variant):
             venv = await self._environment(variant)
             workshop, declared = await self.workshop(), self.config.variant(variant)
             bottom = await base_image(workshop, venv.tree, declared, base)
@@ -201,8 +204,19 @@ class Assembly:
 
     async def _environment(self, variant: Variant) -> Environment:
         wheels = await self.wheels(variant)
-        venv = environment(await self.workshop(), wheels, self.config, variant)
+        workshop = await self.workshop()
+        venv = environment(workshop, wheels, self.config, variant)
+        if self._cuda_image(variant):
+            tree = await with_cuda(workshop, venv.tree, self.config.service.python)
+            return replace(venv, tree=await tree.sync())
         return replace(venv, tree=await venv.tree.sync())
+
+    def _cuda_image(self, variant: Variant) -> str:
+        """Return the image that CUDA libraries come from; "" where wheels bring them, or none is wanted."""
+        if not VARIANTS[variant].cuda:
+            return ""
+        require_no_devel(self.builder.cuda_image)
+        return self.builder.cuda_image
 
     async def subject(self, variant: Variant, base: Base) -> Subject:
         """Return what the tests of a variant need."""
@@ -257,36 +271,3 @@ class Assembly:
     async def _require_fresh_models(self, models_lock: str) -> None:
         pyproject = await sources.text(self.source, "pyproject.toml") or ""
         await self.kitchen(models_lock).require_fresh(pyproject)
-
-    async def _found_lock(self, variant: Variant) -> tuple[str, Lock]:
-        """Return the first lock that the service has, and its path."""
-        path = f"requirements/{variant.value}.txt"
-        if (text := await sources.text(self.source, path)) is not None:
-            return path, Lock.parse(text, path=path)
-        for pylock in (f"pylock.{variant.value}.toml", "pylock.toml"):
-            if (text := await sources.text(self.source, pylock)) is not None:
-                return pylock, Lock.parse_pylock(text, path=pylock)
-        if (text := await sources.text(self.source, "uv.lock")) is not None:
-            return "uv.lock", Lock.parse(await self._exported(text, variant), path="uv.lock")
-        raise LockError.of(
-            f"no lock for variant {variant.value!r}",
-            expected=f"{path}, pylock.toml or uv.lock",
-            do=REFRESH,
-        )
-
-    async def _exported(self, uv_lock: str, variant: Variant) -> str:
-        """Return the requirements that uv exports from its own lock, as text."""
-        project = (
-            dag.directory()
-            .with_file("pyproject.toml", self.source.file("pyproject.toml"))
-            .with_new_file("uv.lock", uv_lock)
-        )
-        export = ["uv", "export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", "--no-header"]
-        export += [word for extra in self.config.variant(variant).extras for word in ("--extra", extra)]
-        return await (
-            self.builder.tools()
-            .with_mounted_directory("/in", project)
-            .with_workdir("/in")
-            .with_exec(export)
-            .stdout()
-        )

@@ -36,6 +36,10 @@ class Builder:
     """A netrc file with the index's credentials."""
     fresh: str = ""
     """A word that no build had before: then nothing made or downloaded earlier is used; "" to use it."""
+    platform: str = ""
+    """`linux/arm64`, …; "" for the engine's own."""
+    cuda_image: str = ""
+    """Image of nvidia/cuda that CUDA libraries come from; "" for NVIDIA's wheels."""
     toolbox: dagger.Directory | None = None
     """The installed tools, once they are made: later queries name them by id."""
 

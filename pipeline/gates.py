@@ -31,6 +31,7 @@ class Checks:
 
     source: dagger.Directory
     python_image: str = ""
+    cuda_base: str = ""
     index_url: str = ""
     index_auth: dagger.Secret | None = None
     hf_endpoint: str = ""
@@ -109,7 +110,9 @@ class Checks:
         return await Assembly.of(self.source, self._builder(self.python_image), hub)
 
     def _builder(self, image: str) -> Builder:
-        return Builder(image=image, index_url=self.index_url, index_auth=self.index_auth)
+        return Builder(
+            image=image, cuda_image=self.cuda_base, index_url=self.index_url, index_auth=self.index_auth
+        )
 
     def _tools(self, repository: dagger.Directory) -> dagger.Container:
         """Return the repository with its development packages installed, by hash, once per list."""

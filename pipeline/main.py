@@ -57,6 +57,7 @@ class Wheelhouse:
         Doc("The service: pyproject.toml with [tool.wheelhouse], requirements/, models.lock, code"),
     ]
     python_image: Annotated[str, Doc("Base image; empty: python:X.Y-slim of the service's Python")] = ""
+    cuda_base: Annotated[str, Doc("nvidia/cuda:…-base-…: CUDA libraries from it, none of wheels")] = ""
     index_url: Annotated[str, Doc("Package index; empty: the installer's default")] = ""
     index_auth: Annotated[dagger.Secret | None, Doc("netrc file with credentials of the index")] = None
     hf_endpoint: Annotated[str, Doc("Base URL of a model hub; empty: the public one")] = ""
@@ -315,6 +316,7 @@ class Wheelhouse:
         """Return the plain flags of this object; secrets and directories are the caller's to pass again."""
         return {
             "python-image": self.python_image,
+            "cuda-base": self.cuda_base,
             "index-url": self.index_url,
             "hf-endpoint": self.hf_endpoint,
         }
@@ -328,7 +330,12 @@ class Wheelhouse:
         hub = Hub(
             endpoint=self.hf_endpoint, token=self.hf_token, weights=self.weights, server=self.models_server
         )
-        builder = Builder(image=self.python_image, index_url=self.index_url, index_auth=self.index_auth)
+        builder = Builder(
+            image=self.python_image,
+            cuda_image=self.cuda_base,
+            index_url=self.index_url,
+            index_auth=self.index_auth,
+        )
         return await Assembly.of(self.source, builder, hub, self._shared())
 
     def _shared(self) -> Shared | None:
