@@ -31,6 +31,6 @@ def test_refused_fields_are_called_refused() -> None:
     found = {f"{owner}.{field}": how for owner, field, how in rows(load_api())}
 
     assert found["Container.terminal"] == "refused"
-    assert found["Container.withExec"] == "partial"
+    assert found["Container.asService"] == "partial"
     assert found["Container.stdout"] == "done"
     assert status("Query.loadContainerFromID") == "done"

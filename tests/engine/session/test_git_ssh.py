@@ -29,9 +29,7 @@ def repository(tmp_path: Path) -> Path:
     return path
 
 
-async def test_ssh_gets_the_agent_and_only_the_given_hosts(
-    repository: Path, tmp_path: Path
-) -> None:
+async def test_ssh_gets_the_agent_and_only_the_given_hosts(repository: Path, tmp_path: Path) -> None:
     """Git runs ssh with the caller's agent and known hosts; nobody is asked, no other host is trusted."""
     program, log = tmp_path / "bin" / "ssh", tmp_path / "log"
     program.parent.mkdir()
