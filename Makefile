@@ -21,6 +21,7 @@ build: env system  ## make the image of VARIANT (cpu) and show what was made
 	@cat $(OUT)/$(VARIANT).txt
 
 test: env system  ## every test, the engine's and the image's too
+	@sh .ci/packages strace
 	@$(BIN)/pytest -q
 
 check: lint  ## lint, types, unit tests: seconds
