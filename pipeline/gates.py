@@ -119,7 +119,7 @@ class Checks:
         builder = self._builder(PYTHON)
         pip = [f"{TOOLS}/bin/pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         return (
-            builder.online(builder.with_debian_packages("git"))
+            builder.online(builder.with_debian_packages("git", "skopeo"))
             .with_exec(["python3", "-m", "venv", TOOLS])
             .with_mounted_file("/in/dev.txt", repository.file("requirements/dev.txt"))
             .with_exec([*pip, "--require-hashes", "--requirement", "/in/dev.txt"])

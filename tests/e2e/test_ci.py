@@ -1,0 +1,171 @@
+"""A CI run, played: the lines of the workflow, one test made to fail, the printed line in another clone."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SERVICE = ROOT / "tests/assets/services/tiny"
+MODULE = "github.com/nobody/wheelhouse"
+BROKEN = '\n\ndef test_that_is_broken():\n    """Fail."""\n    assert 1 == 2, "on <purpose>"\n'
+HANGS = """
+import time
+
+def test_that_hangs():
+    time.sleep(600)
+"""
+RAN = re.compile(r"^#(\d+) exec (.*)$", re.MULTILINE)
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A clone after the job's lines were run in it."""
+
+    clone: Path
+    commit: str
+    ended: list[subprocess.CompletedProcess[str]]
+    """`directory`, `summary`, `gate`."""
+
+    @property
+    def report(self) -> Path:
+        """Where the first line left the report."""
+        return self.clone / "report"
+
+
+def run(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of `wheelhouse` in a clone, with the embedded engine of the clone."""
+    words = line.split()
+    command = [sys.executable, "-m", "pipeline.engine", "--engine=embedded", "--progress=plain", *words[1:]]
+    environ = os.environ | {"PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder, env=environ)
+
+
+def git(folder: Path, *words: str) -> str:
+    """Run git and return what it prints."""
+    command = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-C", str(folder), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def committed(folder: Path) -> str:
+    """Make a repository of this module with the small service as its own; return its commit."""
+    for name in ("pipeline", "pyproject.toml", "dagger.json", "README.md"):
+        whole = (ROOT / name).is_dir()
+        (shutil.copytree if whole else shutil.copy)(ROOT / name, folder / name)
+    shutil.copytree(SERVICE, folder / "app")
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "the service")
+    return git(folder, "rev-parse", "HEAD")
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """Play the job of the workflow on a commit in which one test fails."""
+    clone = tmp_path_factory.mktemp("clone")
+    committed(clone)
+    tests = clone / "app/tests/test_tiny.py"
+    tests.write_text(tests.read_text() + BROKEN)
+    git(clone, "commit", "--quiet", "--all", "-m", "break a test")
+    commit = git(clone, "rev-parse", "HEAD")
+    text = (ROOT / ".github/workflows/ci.yml").read_text()
+    lines = re.findall(r"run: (dagger call ci [^|\n]*)", text)
+    assert [line.split()[-1] for line in lines] == ["report", "summary", "gate"]
+    filled = [
+        line.replace('"$VARIANT"', "api").replace('"$HERE"', f"{MODULE}@{commit}").strip() for line in lines
+    ]
+    return Job(clone, commit, [run(clone, line) for line in filled])
+
+
+def test_the_report_is_complete_though_a_test_failed(job):
+    """Page, JUnit, coverage, logs, findings, map and seconds are there, and the first line passes."""
+    assert job.ended[0].returncode == 0, job.ended[0].stderr
+    files = {str(path.relative_to(job.report)) for path in job.report.rglob("*") if path.is_file()}
+    assert files >= {
+        *("report.html", "report.json", "summary.md", "timings.json"),
+        *(
+            f"api/test/{name}"
+            for name in ("junit.xml", "coverage.xml", "tests.log", "http.xml", "service.log")
+        ),
+        *(
+            "api/verify/verify.xml",
+            "api/layers/layers.svg",
+            "api/scan/findings.json",
+            "api/scan/findings.sarif",
+        ),
+    }
+    page = (job.report / "report.html").read_text()
+    assert "on &lt;purpose&gt;" in page
+    assert "<svg" in page
+
+
+def test_the_summary_tells_the_failure_on_the_job_page(job):
+    """The table has the failed step, and the line names module and commit."""
+    assert job.ended[1].returncode == 0, job.ended[1].stderr
+    assert "| api | ✅ 1 | ❌ 1 of " in job.ended[1].stdout
+    assert f"dagger call -m {MODULE}@{job.commit} test --variant=api" in job.ended[1].stdout
+
+
+def test_the_gate_fails_and_repeats_no_work(job):
+    """It names the test, and nothing but the page itself is made a second time."""
+    gate = job.ended[2]
+
+    assert gate.returncode == 1
+    assert "ci: 1 failed" in gate.stderr
+    assert "tests.test_tiny::test_that_is_broken" in gate.stderr
+    again = [
+        words
+        for number, words in RAN.findall(gate.stderr)
+        if f"#{number} cached" not in gate.stderr.splitlines()
+    ]
+    assert [words for words in again if "report.run" not in words] == []
+
+
+def test_the_printed_line_gives_the_same_failure_in_another_clone(job, tmp_path):
+    """Pasted where only the history is the same, without a network."""
+    git(tmp_path, "clone", "--quiet", str(job.clone), "other")
+    line = re.search(r"wheelhouse call -m .* test --variant=api", job.ended[2].stderr)
+    assert line
+
+    again = run(tmp_path / "other", line.group())
+
+    assert again.returncode == 1
+    assert "test_that_is_broken" in again.stderr
+
+
+def test_reproduce_says_that_the_same_failure_came(job, tmp_path):
+    """The folder of a report is enough."""
+    git(tmp_path, "clone", "--quiet", str(job.clone), "other")
+
+    again = run(tmp_path / "other", f"wheelhouse reproduce {job.report}")
+
+    assert again.returncode == 0, again.stderr
+    assert "the same failure: api test: tests.test_tiny::test_that_is_broken" in again.stdout
+
+
+def test_what_hangs_and_what_crashes_is_told_and_nothing_is_green(tmp_path):
+    """Tests without an end are cut at their limit; the last words of a service that ends are told."""
+    service = Path(shutil.copytree(SERVICE, tmp_path / "service"))
+    settings = service / "pyproject.toml"
+    settings.write_text(settings.read_text().replace("test_timeout = 60", "test_timeout = 8"))
+    (service / "tests/test_tiny.py").write_text(HANGS)
+    main = service / "tiny/__main__.py"
+    main.write_text('raise SystemExit("no settings")\n' + main.read_text())
+
+    ended = run(ROOT, f"wheelhouse call --source={service} ci --offline directory -o {tmp_path}/out")
+
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    failed = {one["name"]: one["message"] for one in report["failures"]}
+    assert report["status"] == "failed"
+    assert "no end within 8 s" in " ".join(failed.values())
+    assert "no settings" in failed["http::start"]
+    assert "no settings" in failed["starts under restrictions"]
+    assert (tmp_path / "out/api/test/tests.log").exists()
