@@ -10,6 +10,16 @@ from verify.image import Entry, Image
 from verify.verdict import CannotTellError, Seen
 
 SLIM = "--base=slim keeps a normal Debian userland"
+USERLAND = (
+    "/var/cache/apt/",
+    "/var/cache/debconf/",
+    "/var/cache/ldconfig/",
+    "/var/lib/apt/",
+    "/var/lib/dpkg/",
+)
+"""What Debian's tools write whenever they install into a slim base."""
+RUNTIME = ("/dev/",)
+"""Made for a process that ran while the image was built; a running container has its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +67,9 @@ class Subject:
     """Root of the base image: where this program runs."""
 
     def of_base(self, entry: Entry) -> bool:
-        """Return whether the base image has the same path, with a file of the same size."""
+        """Return whether the base has the same path, a file of that size there, or its tools wrote it."""
+        if entry.path.startswith((*USERLAND, *RUNTIME)):
+            return True
         place = self.base_root / entry.path.lstrip("/")
         if not os.path.lexists(place):
             return False

@@ -212,3 +212,32 @@ def test_a_missing_library_is_named(small):
 
     assert "needs libc.so.6" in checks["shared libraries resolvable"]["found"]
     assert checks["shared libraries resolvable"]["status"] == "failed"
+
+
+def test_a_slim_base_is_not_held_against_its_own_tools(small):
+    """What Debian's tools write, a device of the build and the budgets are excused, and said to be."""
+    small.facts["base"] = "slim"
+    small.facts["budget_mb"] = small.facts["budget_compressed_mb"] = 1
+    small.add("var/cache/apt/pkgcache.bin", b"x" * 2_000_000)
+    small.add("dev/console", b"", type=tarfile.CHRTYPE, mode=0o666)
+    small.layer()
+    small.add("var/cache/apt/pkgcache.bin", b"y" * 2_000_000)
+
+    checks = small.verdicts()
+
+    assert [name for name, check in checks.items() if check["status"] == "failed"] == []
+    for name in ("no package manager", "no device files", "size within budget"):
+        assert checks[name]["status"] == "skipped"
+        assert "--base=slim" in checks[name]["reason"]
+
+
+def test_a_slim_base_excuses_nothing_else(small):
+    """A shell or a device that the service brings is still found."""
+    small.facts["base"] = "slim"
+    small.add("srv/app/sh", b"x", mode=0o755)
+    small.add("srv/app/disk", b"", type=tarfile.BLKTYPE)
+    small.add("srv/app/big", b"x" * 500_000)
+    small.layer()
+    small.add("srv/app/big", b"y")
+
+    assert small.broken() == ["no shell", "no device files", "nothing covered by other layers"]
