@@ -55,7 +55,8 @@ def table(raw_path: str, zstd_path: str) -> str:
 
 def _line(numbered: list[tuple[int, tuple[int, int, Counter[str]]]]) -> str:
     numbers = [number for number, _ in numbered]
-    raw, packed = (sum(row[column] for _, row in numbered) / 1e6 for column in (0, 1))
+    raw = sum(row[0] for _, row in numbered) / 1e6
+    packed = sum(row[1] for _, row in numbered) / 1e6
     sizes: Counter[str] = Counter()
     for _, row in numbered:
         sizes.update(row[2])
