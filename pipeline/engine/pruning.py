@@ -100,6 +100,7 @@ def _images(store: "Store") -> Iterator[Item]:
 def _files(store: "Store") -> Iterator[Item]:
     places: tuple[tuple[Kind, Path], ...] = (
         ("blob", store.root / "blobs" / "sha256"),
+        ("blob", store.root / "bytecode"),
         ("record", store.root / "records"),
     )
     for kind, base in places:

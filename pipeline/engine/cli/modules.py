@@ -7,13 +7,14 @@ import sys
 import traceback
 from pathlib import Path
 
+from pipeline.engine.cli.bytecode import keep_bytecode
 from pipeline.engine.cli.client import import_client
 from pipeline.engine.cli.environment import ModuleConfig, wrong_class
 from pipeline.engine.cli.failures import ModuleLoadError
 
 
-def load_main_object(config: ModuleConfig) -> type:
-    """Import the module and return its main class.
+def load_main_object(config: ModuleConfig, bytecode: Path | None = None) -> type:
+    """Import the module and return its main class; its bytecode goes below `bytecode`, None for nowhere.
 
     Raises:
         ModuleLoadError: the import fails, or the class is missing or not decorated; names file and line.
@@ -24,6 +25,7 @@ def load_main_object(config: ModuleConfig) -> type:
     os.environ["DAGGER_MAIN_OBJECT"] = config.class_name
     _make_importable(config)
     import_client()
+    keep_bytecode(config.source.resolve(), bytecode)
     try:
         module = importlib.import_module(config.package)
     except ModuleNotFoundError as error:

@@ -84,12 +84,13 @@ def open_project(reference: str | None, settings: Settings) -> Project:
 
     """
     from pipeline.engine.cli.modules import load_main_object  # noqa: PLC0415 - imports nothing slow itself
+    from pipeline.engine.store import Store  # noqa: PLC0415 - see above
 
     config = find_module(reference or settings.environ.get("DAGGER_MODULE"), settings.workdir)
     defaults = load_defaults(config, settings.workdir)
     enter_module_environment(module_environment(settings.environ))
     with quiet_stdout():
-        main = load_main_object(config)
+        main = load_main_object(config, Store.open(settings.environ).root / "bytecode")
     own = OwnTypes(main, config.name)
     return Project(config, ModuleTypes(own, lambda: load_core(settings.environ)), defaults)
 

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +65,15 @@ def test_a_package_called_like_ours_is_still_the_users(tmp_path):
     finally:
         sys.modules["pipeline"].__path__ = before
         sys.modules.pop("pipeline.their_main", None)
+
+
+def test_bytecode_stays_out_of_the_modules_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call leaves the source as it was; bytecode is kept elsewhere and used the next time."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "path_hooks", [*sys.path_hooks])
+    shutil.copytree(MODULES / "plain", tmp_path / "m", ignore=shutil.ignore_patterns("__pycache__"))
+    before = sorted(tmp_path.rglob("*"))
+    load_main_object(read_config(tmp_path / "m"), tmp_path / "kept")
+
+    assert [path for path in sorted((tmp_path / "m").rglob("*")) if path not in before] == []
+    assert list((tmp_path / "kept").rglob("main.*.pyc"))
