@@ -94,6 +94,10 @@ class Assembly:
         cache = await Cache.of(builder, shared) if shared else None
         return cls(source=source, builder=builder, hub=hub, config=config, cache=cache)
 
+    def on(self, platform: str) -> Self:
+        """Return the assembly of the same service for another platform; "" for the engine's own."""
+        return replace(self, builder=replace(self.builder, platform=platform)) if platform else self
+
     @once
     async def workshop(self) -> Builder:
         """Return the builder with its tools installed: asked for once the locks are known to be good."""
@@ -188,14 +192,14 @@ class Assembly:
         material = ground_material(self.config, variant, await self.lock(variant))
         parts = await self._shared(material, partial(self._joined_ground, variant))
         root = SmallRoot(bottom=parts.directory("bottom"), libraries=parts.directory("libraries"))
-        return await root.image(), parts.directory("venv")
+        return await root.image(self.builder), parts.directory("venv")
 
     async def _joined_ground(self, variant: Variant) -> dagger.Directory:
         """Return the small base and the environment proven on it as one directory, which is shared."""
         venv = await self._environment(variant)
         workshop = await self.workshop()
         root = await small_root(workshop, venv.tree, self.config.variant(variant))
-        await prove(workshop, await root.image(), venv.tree, venv.pruned)
+        await prove(workshop, await root.image(workshop), venv.tree, venv.pruned)
         parts = {"bottom": root.bottom, "libraries": root.libraries, "venv": venv.tree}
         joined = dag.directory()
         for name, part in parts.items():

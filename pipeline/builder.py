@@ -43,14 +43,18 @@ class Builder:
     toolbox: dagger.Directory | None = None
     """The installed tools, once they are made: later queries name them by id."""
 
+    def empty(self) -> dagger.Container:
+        """Return a container without files, of the wanted platform."""
+        return dag.container(platform=dagger.Platform(self.platform)) if self.platform else dag.container()
+
     def base(self) -> dagger.Container:
         """Return the base image as it is."""
-        image = dag.container().from_(self.image)
+        image = self.empty().from_(self.image)
         return image.with_env_variable("WHEELHOUSE_FRESH", self.fresh) if self.fresh else image
 
     async def reference(self) -> str:
         """Return the base image's reference with its digest, "" where the engine knows none."""
-        return await dag.container().from_(self.image).image_ref()
+        return await self.empty().from_(self.image).image_ref()
 
     def tools(self, *programs: str) -> dagger.Container:
         """Return the base with the pinned tools on PATH and these programs at /programs.

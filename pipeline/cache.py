@@ -44,7 +44,8 @@ class Material:
     async def key(self, builder: Builder) -> str:
         """Return `KIND-<sha256>`."""
         base = await builder.reference()
-        facts = {"base": base or builder.image, "platform": await dag.default_platform(), **self.facts}
+        platform = builder.platform or await dag.default_platform()
+        facts = {"base": base or builder.image, "platform": platform, **self.facts}
         hashed = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         for path in sorted({path for pattern in self.texts for path in HERE.glob(pattern)}):
             if path.is_file() and path.suffix != ".pyc":

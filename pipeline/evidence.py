@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import dagger
@@ -12,7 +13,7 @@ from pipeline.assembly import Assembly, once
 from pipeline.checks import Subject, test_reports
 from pipeline.commits import commit_time, git_state
 from pipeline.provenance import PREDICATE, BuildFacts, provenance
-from pipeline.publish import Compression, Prepared, Publication, publish_images
+from pipeline.publish import Compression, Gate, Prepared, Publication, publish_images
 from pipeline.registry import Registry
 from pipeline.sbom import CYCLONEDX, rootfs_sha256, software_lists
 from pipeline.scan import Advisories, Question, findings, require_passed
@@ -37,6 +38,8 @@ class Wanted:
     compression: Compression
     advisories: Advisories
     signing_key: dagger.Secret | None = None
+    platforms: Sequence[str] = ()
+    """Of each variant's index; none: an image of the engine's own."""
 
     @property
     def arguments(self) -> dict[str, str]:
@@ -72,8 +75,8 @@ async def published(
     state = await git_state(repository, with_branch=wanted.wishes.branch)
     image_tags(state, wanted.wishes)
     created = await commit_time(assembly.builder, repository, state.commit) if state.commit else 0
-    evidence = Evidence(
-        assembly=assembly,
+    evidence = partial(
+        Evidence,
         address=wanted.registry.address,
         state=state,
         source=await repository.url() or "",
@@ -89,8 +92,8 @@ async def published(
         variants=wanted.variants,
         wishes=wanted.wishes,
         compression=wanted.compression,
-        gates=(evidence.test, evidence.verify, evidence.scan),
-        documents=evidence.documents,
+        platforms=wanted.platforms,
+        witness=lambda one: evidence(assembly=one),
     )
     return await publish_images(assembly, publication)
 
@@ -126,6 +129,11 @@ class Evidence:
     """PEM of an ECDSA P-256 key; None: the statement is attached without a signature."""
     arguments: Mapping[str, str] = field(default_factory=dict)
     """What the caller asked for; secrets are left out of the statement."""
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """Return what every image must pass."""
+        return self.test, self.verify, self.scan
 
     @once
     async def lists(self, variant: Variant) -> dagger.Directory:

@@ -189,6 +189,7 @@ class Wheelhouse:
         address: Annotated[str, Doc("REGISTRY/REPOSITORY without a tag")],
         repository: Annotated[dagger.GitRepository, DefaultPath("/"), Doc("HEAD of it makes the tags")],
         variants: Annotated[list[Variant], Doc("Which images")] = [Variant.CPU],  # noqa: B006 - read only
+        platforms: Annotated[list[str], Doc("linux/amd64, …: an index; none: the engine's own")] = [],  # noqa: B006
         tags: Annotated[list[str], Doc("Further tags; versions and sha-… never move")] = [],  # noqa: B006
         branch: Annotated[bool, Doc("Tag with the branch's name, too")] = False,
         latest: Annotated[bool, Doc("Move `latest` here")] = False,
@@ -214,6 +215,7 @@ class Wheelhouse:
             compression=compression,
             advisories=known,
             signing_key=signing_key,
+            platforms=platforms,
         )
         return await published(await self._assembly(), repository, wanted, _now())
 

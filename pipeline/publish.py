@@ -1,43 +1,41 @@
 """Stage 8b of 8: tested images in, pushed references out."""
 
-import enum
 import json
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import anyio
 import dagger
 from dagger import dag
 
 from pipeline.assembly import Assembly
-from pipeline.builder import Builder, program_file, program_files, text_file
+from pipeline.builder import Builder, text_file
 from pipeline.checks import Subject
 from pipeline.errors import ChecksFailedError, PipelineError
+from pipeline.packing import Compression, Form, Prepared, indexed, normalised
 from pipeline.registry import Registry, client, options
 from pipeline.tags import GitState, ImageTags, TagWishes, image_tags, repository_address
 from pipeline.variants import VARIANTS, Base, Variant
 
-PACKAGES: Final = "/opt/packages"
-LAYERS: Final = "/var/cache/wheelhouse-layers"
-CONFIG: Final = "org.opencontainers.image"
+__all__ = ["Compression", "Prepared", "Publication", "promote_image", "publish_images"]
+REVISION: Final = "org.opencontainers.image.revision"
 SOURCE_PASSWORD: Final = "/run/secrets/source-password"  # noqa: S105 - where it is mounted
-
-
-@dagger.enum_type
-class Compression(enum.Enum):
-    """How the layers of a published image are packed."""
-
-    GZIP = "gzip"
-    """Read by every client."""
-    ZSTD = "zstd"
-    """Smaller, faster to unpack; read by Docker 23, containerd 1.5, podman 3 and newer."""
-
-
+PLATFORM: Final = re.compile(r"linux/[a-z0-9]+(/v[0-9])?")
 Gate = Callable[[Subject], Awaitable[object]]
 """Raises when an image may not be published."""
-Documents = Callable[[Variant, "Prepared"], Awaitable[dagger.Directory | None]]
-"""Returns what refers to an image: files and referrers.json (programs/oci/plans.py); None for nothing."""
+
+
+class Witness(Protocol):
+    """What speaks for the images of one platform."""
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """What every image must pass: tests, checks, scan."""
+
+    async def documents(self, variant: Variant, image: Prepared) -> dagger.Directory | None:
+        """Return what refers to an image: files and referrers.json (programs/oci/plans.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,26 +47,22 @@ class Publication:
     created: int
     """The commit's time, in seconds since 1970."""
     variants: Sequence[Variant]
+    platforms: Sequence[str] = ()
+    """`linux/amd64`, …: an index of these for each variant; none: an image of the engine's own platform."""
     wishes: TagWishes = field(default_factory=TagWishes)
     compression: Compression = Compression.GZIP
-    gates: tuple[Gate, ...]
-    """What every image must pass: tests, checks, scan."""
-    documents: Documents | None = None
+    witness: Callable[[Assembly], Witness]
 
     def tags(self, variant: Variant) -> ImageTags:
         """Return the tags of a variant's image."""
         suffix = VARIANTS[variant].tag_suffix
         return image_tags(self.state, self.wishes, (suffix,) if suffix else ("", f"-{variant.value}"))
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """An image as it will be in the registry."""
-
-    layout: dagger.Directory
-    """OCI layout."""
-    digest: str
-    """`sha256:…` of its manifest."""
+    @property
+    def form(self) -> Form:
+        """Return what every image is made to say."""
+        labels = {REVISION: self.state.commit.sha} if self.state.commit else {}
+        return Form(created=self.created, compression=self.compression, labels=labels)
 
 
 async def publish_images(assembly: Assembly, wanted: Publication) -> list[str]:
@@ -84,7 +78,8 @@ async def publish_images(assembly: Assembly, wanted: Publication) -> list[str]:
 
     """
     report = await publish_report(assembly, wanted)
-    return [f"{image['reference']} {' '.join(image['tags'])}" for image in report["images"]]
+    tagged = [image for image in report["images"] if image["tags"]]
+    return [f"{image['reference']} {' '.join(image['tags'])}" for image in tagged]
 
 
 async def publish_report(assembly: Assembly, wanted: Publication) -> dict[str, Any]:
@@ -93,31 +88,103 @@ async def publish_report(assembly: Assembly, wanted: Publication) -> dict[str, A
         raise PipelineError.of("no variant", expected="at least one", do="Pass --variants=cpu.")
     repository_address(wanted.registry.address)
     tags = {variant: wanted.tags(variant) for variant in wanted.variants}
-    prepared: dict[Variant, Prepared] = {}
-    refusals: list[str] = []
-
-    async def prepare(variant: Variant) -> None:
-        subject = await assembly.subject(variant, Base.SMALL)
-        found = await _refusals(subject, wanted.gates)
-        refusals.extend(f"{variant.value}: {refusal}" for refusal in found)
-        if not found:
-            prepared[variant] = await normalised(assembly.builder, subject.image, wanted)
-
+    await require_platforms(assembly, wanted.platforms)
+    stands = [Stand(assembly.on(platform), wanted) for platform in wanted.platforms or [""]]
     async with anyio.create_task_group() as group:
-        for variant in tags:
-            group.start_soon(prepare, variant)
-    if refusals:
+        for stand in stands:
+            for variant in tags:
+                group.start_soon(stand.prepare, variant)
+    if refusals := [refusal for stand in stands for refusal in stand.refusals]:
         raise ChecksFailedError.gathered("nothing is published", sorted(refusals))
     pushing = client(assembly.builder, wanted.registry)
-    entries = []
+    entries: list[dict[str, Any]] = []
     for variant, names in tags.items():
-        pushing, entry = await _mounted(pushing, wanted, variant, prepared[variant])
-        entries.append({**entry, "immutable": names.immutable, "moving": names.moving})
+        at = f"/in/{variant.value}"
+        images = [stand.prepared[variant] for stand in stands]
+        for number, stand in enumerate(stands):
+            pushing, entry = await stand.mounted(pushing, variant, f"{at}-{number}")
+            entries.append(entry)
+        if len(stands) > 1:
+            # The images first, each with what speaks for it; then the index, which has the tags.
+            pushing = pushing.with_mounted_directory(at, (await indexed(assembly.builder, images)).layout)
+            entries.append({"name": variant.value, "layout": at})
+        entries[-1] |= {"immutable": names.immutable, "moving": names.moving}
     plan = text_file("plan.json", json.dumps({"repository": wanted.registry.address, "images": entries}))
     command = ["python3", "-m", "oci", "push", "--plan", "/in/plan.json", *options(wanted.registry)]
     pushed = pushing.with_mounted_file("/in/plan.json", plan).with_exec(command)
     report: dict[str, Any] = json.loads(await pushed.stdout())
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """The images of one platform on their way into the registry."""
+
+    assembly: Assembly
+    wanted: Publication
+    prepared: dict[Variant, Prepared] = field(default_factory=dict)
+    refusals: list[str] = field(default_factory=list)
+    """`VARIANT [PLATFORM]: REASON` of every gate that lets an image not pass."""
+    witnesses: list[Witness] = field(default_factory=list)
+
+    @property
+    def witness(self) -> Witness:
+        """Return what speaks for the images; the same each time, because it remembers."""
+        if not self.witnesses:
+            self.witnesses.append(self.wanted.witness(self.assembly))
+        return self.witnesses[0]
+
+    def name(self, variant: Variant) -> str:
+        """Return what the report calls an image."""
+        platform = self.assembly.builder.platform
+        return f"{variant.value} {platform}" if platform else variant.value
+
+    async def prepare(self, variant: Variant) -> None:
+        """Build and judge an image; pack it when every gate lets it pass."""
+        subject = await self.assembly.subject(variant, Base.SMALL)
+        found = await _refusals(subject, self.witness.gates)
+        self.refusals.extend(f"{self.name(variant)}: {refusal}" for refusal in found)
+        if not found:
+            self.prepared[variant] = await normalised(self.assembly.builder, subject.image, self.wanted.form)
+
+    async def mounted(
+        self, container: dagger.Container, variant: Variant, at: str
+    ) -> tuple[dagger.Container, dict[str, Any]]:
+        """Return the container with an image and its documents mounted, and what the plan says of them."""
+        image = self.prepared[variant]
+        container = container.with_mounted_directory(at, image.layout)
+        entry = {"name": self.name(variant), "layout": at}
+        found = await self.witness.documents(variant, image)
+        if found is None:
+            return container, entry
+        place = f"{at}-referrers"
+        return container.with_mounted_directory(place, found), {**entry, "referrers": place}
+
+
+async def require_platforms(assembly: Assembly, platforms: Sequence[str]) -> None:
+    """Run a process on each platform, before anything is built.
+
+    Raises:
+        PipelineError: malformed, named twice, or the engine cannot run it; says what it can.
+
+    """
+    for platform in platforms:
+        if not PLATFORM.fullmatch(platform) or list(platforms).count(platform) > 1:
+            raise PipelineError.of(
+                f"platforms {', '.join(platforms)}",
+                expected="linux/ARCHITECTURE, each once",
+                do="Pass --platforms=linux/amd64,linux/arm64.",
+            )
+    own = await dag.default_platform() if platforms else ""
+    for platform in platforms:
+        try:
+            await assembly.on(platform).builder.base().with_exec(["python3", "-c", ""]).sync()
+        except dagger.QueryError as error:
+            raise PipelineError.of(
+                f"platform {platform} cannot run here: {error}",
+                expected=f"one that the engine runs; its own is {own}",
+                do=f"Use a Dagger engine that emulates it (binfmt) or is on such a machine, or {own} alone.",
+            ) from error
 
 
 async def promote_image(builder: Builder, source: Registry, target: Registry, wishes: tuple[str, ...]) -> str:
@@ -147,33 +214,6 @@ async def promote_image(builder: Builder, source: Registry, target: Registry, wi
     return " ".join([report["reference"], *report["tags"]])
 
 
-async def normalised(builder: Builder, image: dagger.Container, wanted: Publication) -> Prepared:
-    """Return the image with times and history from the commit, packed the same way everywhere."""
-    labels = {}
-    if wanted.state.commit:
-        labels[f"{CONFIG}.revision"] = wanted.state.commit.sha
-    command = ["python3", "-m", "oci", "normalise", "--archive", "/in/image.tar", "--out", "/out"]
-    command += [
-        "--created",
-        str(wanted.created),
-        "--compression",
-        wanted.compression.value,
-        "--cache",
-        LAYERS,
-    ]
-    command += [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
-    archive = image.as_tarball(forced_compression=dagger.ImageLayerCompression.Uncompressed)
-    made = (
-        _with_program(builder, wanted.compression)
-        .with_mounted_cache(LAYERS, dag.cache_volume("wheelhouse-layers"))
-        .with_mounted_file("/in/image.tar", archive)
-        .with_exec(command)
-        .directory("/out")
-    )
-    made = await made.sync()
-    return Prepared(layout=made.directory("layout"), digest=await made.file("digest").contents())
-
-
 async def _refusals(subject: Subject, gates: Sequence[Gate]) -> list[str]:
     """Let every gate speak at once; return what those that refuse say."""
     refusals: list[str] = []
@@ -188,36 +228,3 @@ async def _refusals(subject: Subject, gates: Sequence[Gate]) -> list[str]:
         for gate in gates:
             group.start_soon(ask, gate)
     return refusals
-
-
-async def _mounted(
-    container: dagger.Container, wanted: Publication, variant: Variant, image: Prepared
-) -> tuple[dagger.Container, dict[str, Any]]:
-    """Return the container with an image and its documents mounted, and what the plan says of them."""
-    at = f"/in/{variant.value}"
-    entry = {"name": variant.value, "layout": at}
-    container = container.with_mounted_directory(at, image.layout)
-    found = await wanted.documents(variant, image) if wanted.documents else None
-    if found is None:
-        return container, entry
-    return container.with_mounted_directory(f"{at}-referrers", found), {
-        **entry,
-        "referrers": f"{at}-referrers",
-    }
-
-
-def _with_program(builder: Builder, compression: Compression) -> dagger.Container:
-    """Return the base with the registry client; zstd is a package of its own, pinned by hash."""
-    path = "/programs"
-    container = builder.base().with_mounted_directory("/programs", program_files("oci"))
-    if compression is Compression.ZSTD:
-        install = ["python3", "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
-        packages = (
-            builder.online(builder.base())
-            .with_mounted_file("/in/requirements.txt", program_file("oci/requirements.txt"))
-            .with_exec([*install, "--target", PACKAGES, "--requirement", "/in/requirements.txt"])
-            .directory(PACKAGES)
-        )
-        container = container.with_mounted_directory(PACKAGES, packages)
-        path = f"/programs:{PACKAGES}"
-    return container.with_env_variable("PYTHONPATH", path).with_env_variable("PYTHONDONTWRITEBYTECODE", "1")

@@ -37,9 +37,10 @@ class SmallRoot:
     libraries: dagger.Directory
     """What the wheels and `os_packages` need beyond that; empty when it is nothing."""
 
-    async def image(self) -> dagger.Container:
+    async def image(self, builder: Builder) -> dagger.Container:
         """Return it as one or two layers whose times do not depend on the clock."""
-        return await _with_libraries(dag.container().with_directory("/", _fixed(self.bottom)), self.libraries)
+        bottom = builder.empty().with_directory("/", _fixed(self.bottom))
+        return await _with_libraries(bottom, self.libraries)
 
 
 async def base_image(
@@ -53,7 +54,7 @@ async def base_image(
 
     """
     if base is Base.SMALL:
-        return await (await small_root(builder, venv, declared)).image()
+        return await (await small_root(builder, venv, declared)).image(builder)
     whole = builder.with_debian_packages(INIT, *declared.os_packages)
     return await _with_libraries(whole, await _libraries(builder, venv, declared, whole.rootfs()))
 

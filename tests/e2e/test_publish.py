@@ -210,6 +210,18 @@ def test_a_dirty_tree_is_refused_before_anything_is_built(clone: Checkout, one_p
     assert one_proxy.seen == []
 
 
+def test_a_platform_that_cannot_run_here_is_refused(clone: Checkout, one_proxy: Proxy) -> None:
+    """The engine is asked before anything is built; the message names found, expected and what to do."""
+    one_proxy.clear()
+    words = [f"--address={one_proxy.address}/app", "--variants=api", "--platforms=linux/s390x", *LOGIN]
+    done = clone.call("publish", *words)
+
+    assert done.returncode == 1
+    assert "platform linux/s390x cannot run here" in done.stderr
+    assert "expected one that the engine runs; its own is linux/" in done.stderr
+    assert one_proxy.seen == []
+
+
 def test_an_image_that_no_scan_vouches_for_is_not_pushed(clone: Checkout, one_proxy: Proxy) -> None:
     """Offline the Debian packages go unjudged: the gate says so, and the registry is asked nothing."""
     one_proxy.clear()

@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 from oci.caching import Cache, opened, sealed
 from oci.compression import Compression
-from oci.content import Document
+from oci.content import Document, Layout
 from oci.credentials import Credentials
 from oci.errors import RegistryError
-from oci.normalise import Form, normalise
+from oci.normalise import Form, joined, normalise
 from oci.plans import Plan
 from oci.promoting import Promotion
 from oci.pushing import Publisher
@@ -44,6 +44,13 @@ def _normalise(options: argparse.Namespace) -> Document:
     root = normalise(options.archive, options.out / "layout", form, options.cache)
     (options.out / "digest").write_text(root.digest)
     return {"digest": root.digest}
+
+
+def _join(options: argparse.Namespace) -> Document:
+    (options.out / "layout").mkdir(parents=True, exist_ok=True)
+    index = joined([Layout(path) for path in options.layouts], options.out / "layout")
+    (options.out / "digest").write_text(index.digest)
+    return {"digest": index.digest}
 
 
 def _push(options: argparse.Namespace) -> Document:
@@ -160,6 +167,10 @@ def _add_local(verbs: Verbs) -> None:
     verb.add_argument("--label", action="append", default=[], metavar="KEY=VALUE")
     verb.add_argument("--cache", type=Path)
     verb.set_defaults(run=_normalise)
+    verb = verbs.add_parser("join")
+    verb.add_argument("--out", type=Path, required=True)
+    verb.add_argument("layouts", type=Path, nargs="+")
+    verb.set_defaults(run=_join)
     for name, run, option in (("seal", _seal, "--private-key"), ("open", _open, "--public-key")):
         verb = verbs.add_parser(name)
         verb.add_argument("key")

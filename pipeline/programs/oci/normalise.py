@@ -10,7 +10,7 @@ import json
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -78,9 +78,7 @@ class Normaliser:
     def run(self) -> Manifest:
         """Write the whole layout and return its root."""
         root = self._rewritten(self.source.root())
-        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [root.descriptor]}
-        (self.target.folder / "oci-layout").write_bytes(compact({"imageLayoutVersion": "1.0.0"}))
-        (self.target.folder / "index.json").write_bytes(compact(index))
+        _write_layout(self.target, root)
         return root
 
     def _rewritten(self, manifest: Manifest) -> Manifest:
@@ -151,6 +149,38 @@ def rewritten_config(config: Document, form: Form) -> Document:
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
         "history": [{"created": form.time, "created_by": "wheelhouse"} for _ in diff_ids],
     }
+
+
+def joined(layouts: Sequence[Layout], out: Path) -> Manifest:
+    """Write the layout of an index of images, one for each platform, and return the index.
+
+    Raises:
+        RegistryError: two images are of one platform: a client could not choose.
+
+    """
+    target = Layout(out)
+    (out / "blobs" / "sha256").mkdir(parents=True)
+    entries: list[Document] = []
+    for layout in layouts:
+        image = layout.root()
+        config = json.loads(layout.path(image.document["config"]["digest"]).read_bytes())
+        platform = {key: config[key] for key in ("architecture", "os", "variant") if key in config}
+        if platform in [entry["platform"] for entry in entries]:
+            raise RegistryError(f"two images of {platform}; expected one of each platform. Name each once")
+        entries.append({**image.descriptor, "platform": platform})
+        for digest in [image.digest, *(blob["digest"] for blob in image.blobs())]:
+            if not target.path(digest).exists():
+                shutil.copyfile(layout.path(digest), target.path(digest))
+    index = Manifest.of({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
+    _write_layout(target, index)
+    return index
+
+
+def _write_layout(target: Layout, root: Manifest) -> None:
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [root.descriptor]}
+    target.path(root.digest).write_bytes(root.content)
+    (target.folder / "oci-layout").write_bytes(compact({"imageLayoutVersion": "1.0.0"}))
+    (target.folder / "index.json").write_bytes(compact(index))
 
 
 def normalise(archive: Path, out: Path, form: Form, cache: Path | None = None) -> Manifest:

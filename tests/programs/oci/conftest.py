@@ -88,7 +88,7 @@ def archive_of(
     packed = [gzip.compress(layer, mtime=7) if pack else layer for layer in layers]
     kind = "application/vnd.oci.image.layer.v1.tar" + ("+gzip" if pack else "")
     document = {
-        "architecture": "amd64",
+        "architecture": config.pop("architecture", "amd64"),
         "os": "linux",
         "created": created,
         "config": {"Cmd": ["python"], "Healthcheck": HEALTHCHECK, "Hostname": "", **config},

@@ -11,7 +11,7 @@ import pytest
 from oci.compression import Compression, unpacked
 from oci.content import Layout, digest_of
 from oci.errors import CorruptError, RegistryError
-from oci.normalise import Form, normalise, rewritten_config
+from oci.normalise import Form, joined, normalise, rewritten_config
 
 CREATED = 1_700_000_000
 TIME = "2023-11-14T22:13:20Z"
@@ -122,3 +122,21 @@ def test_an_entry_outside_the_folder_is_refused(make_tar: Callable[..., bytes], 
     with pytest.raises(RegistryError, match=r"'\.\./\.\./evil' leaves its folder"):
         normalised(tmp_path / "image.tar", tmp_path / "deep" / "out")
     assert not list(tmp_path.rglob("evil"))
+
+
+def test_images_of_two_platforms_become_one_index(make_layout: Callable[..., Layout], tmp_path: Path) -> None:
+    """The index names each image by its platform, and skopeo chooses by it."""
+    layouts = [make_layout(b"intel", architecture="amd64"), make_layout(b"arm", architecture="arm64")]
+    index = joined(layouts, tmp_path / "index")
+    entries = {entry["platform"]["architecture"]: entry["digest"] for entry in index.children()}
+    assert entries == {"amd64": layouts[0].root().digest, "arm64": layouts[1].root().digest}
+    for architecture in entries:
+        inspect = ["skopeo", "inspect", "--config", f"--override-arch={architecture}"]
+        read = subprocess.run([*inspect, f"oci:{tmp_path}/index"], check=True, capture_output=True, text=True)
+        assert json.loads(read.stdout)["architecture"] == architecture
+
+
+def test_two_images_of_one_platform_are_no_index(make_layout: Callable[..., Layout], tmp_path: Path) -> None:
+    """A client could not choose: refused."""
+    with pytest.raises(RegistryError, match="two images of"):
+        joined([make_layout(b"one"), make_layout(b"two")], tmp_path / "index")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from oci.content import EMPTY, Layout
 from oci.errors import ConflictError, PassingError, RefusedError, RegistryError
+from oci.normalise import joined
 from oci.plans import Artifact, Plan, PlannedImage
 from oci.pushing import Publisher
 from oci.repository import Repository, fallback_tag
@@ -272,3 +273,24 @@ def test_fifty_publishes_with_random_faults(
             )
             assert plain.referrers(now)
     assert 10 < complete < 50
+
+
+def test_an_index_is_pushed_after_its_images(
+    proxy: Proxy, open_repository: Open, make_layout: Make, tmp_path: Path
+) -> None:
+    """Images of two platforms go first, with what speaks for each; the index alone has the tags."""
+    layouts = [make_layout(b"intel", architecture="amd64"), make_layout(b"arm", architecture="arm64")]
+    index = joined(layouts, tmp_path / "index")
+    bare = {"immutable": (), "moving": ()}
+    images = [image_of(layout, sbom(tmp_path / "referrers"), **bare) for layout in layouts]
+    repository = open_repository(f"{proxy.address}/index")
+    publish(repository, *images, image_of(Layout(tmp_path / "index")))
+    assert repository.digest("latest") == repository.digest("sha-0123456789ab") == index.digest
+    assert repository.tags() == sorted(
+        ["latest", "sha-0123456789ab", *(fallback_tag(layout.root().digest) for layout in layouts)]
+    )
+    for architecture, layout in zip(("amd64", "arm64"), layouts, strict=True):
+        words = ["inspect", "--tls-verify=false", f"--override-arch={architecture}", "--config"]
+        read = json.loads(skopeo(*words, f"docker://{proxy.address}/index:latest"))
+        assert read["architecture"] == architecture
+        assert len(repository.referrers(layout.root().digest)) == 1
