@@ -1,5 +1,6 @@
 """Write recorded operations as a multi-stage Containerfile."""
 
+import base64
 import json
 import posixpath
 from collections import Counter
@@ -9,6 +10,11 @@ from graphlib import TopologicalSorter
 from typing import Any, Final
 
 from pipeline.engine.graph import Op
+
+TEXTS: Final = "texts"
+"""Stage of the files whose contents stand in the plan."""
+PIECE: Final = 60_000
+"""Characters of one line's text: a multiple of 4, far below what one argument may hold."""
 
 
 @dataclass(slots=True)
@@ -36,6 +42,8 @@ class _Writer:
     """Walk the operations once, inputs first."""
 
     uses: Counter[str]
+    base: str = ""
+    """Image whose shell writes texts into files; empty when no operation names one."""
     stages: list[_Stage] = field(default_factory=list)
     contexts: dict[str, str] = field(default_factory=dict)
     places: dict[str, _Place] = field(default_factory=dict)
@@ -117,8 +125,32 @@ class _Writer:
                 owner = f"--chown={op.args['owner']} " if op.args.get("owner") else ""
                 target = posixpath.join("/", op.args.get("path", "/")) if op.type == "Directory" else ""
                 return [self._copied(stage, held, target or op.args.get("path", "/"), owner)]
+        if op.field == "withNewFile":
+            return self._text(op, stage)
+        if op.field in _SHELL and op.type == "Container":
+            return [f"RUN {json.dumps(_SHELL[op.field](op.args), ensure_ascii=False)}"]
         write = _INSTRUCTIONS.get(op.field)
         return write(op.args) if write else [f"# no counterpart: {op}"]
+
+    def _text(self, op: Op, stage: _Stage) -> list[str]:
+        """Copy a text from the stage that holds all of them: not every builder knows heredocs."""
+        if not self.base:
+            return [f"# no counterpart without an image: {op}"]
+        texts = next((s for s in self.stages if s.name == TEXTS), None)
+        if texts is None:
+            texts = _Stage(TEXTS, [f"FROM {self.base} AS {TEXTS}"], {self.base})
+            self.stages.append(texts)
+        number = sum(">/texts/" in line for line in texts.lines) + 1
+        held = base64.b64encode(str(op.args["contents"]).encode(errors="surrogateescape")).decode()
+        for start in range(0, len(held) or 1, PIECE):
+            script = f"mkdir -p /texts; printf %s '{held[start : start + PIECE]}' | base64 -d"
+            line = f"{script} {'>>' if start else '>'}/texts/{number}"
+            texts.lines.append(f"RUN {json.dumps(['sh', '-c', line])}")
+        stage.needs.add(TEXTS)
+        mode = op.args.get("permissions") or 0o644
+        owner = f"--chown={op.args['owner']} " if op.args.get("owner") else ""
+        target = posixpath.join("/", op.args["path"]) if op.type == "Directory" else op.args["path"]
+        return [f"COPY --from={TEXTS} --chmod={mode:o} {owner}/texts/{number} {target}"]
 
     def _mount(self, op: Op) -> str | None:
         """Give the RUN option of a mount; None for other operations."""
@@ -130,7 +162,8 @@ class _Writer:
             return f"--mount=type=cache,target={op.args['path']},id={source.args.get('key', 'cache')}"
         if kind == "bind":
             held = self.places.get(source.digest, _Place("scratch"))
-            return f"--mount=type=bind,target={op.args['path']},from={held.source},source={held.path}"
+            place = f"target={op.args['path']},from={held.source},source={held.path}"
+            return f"--mount=type=bind,{place}" + ("" if op.args.get("readOnly") else ",rw")
         secret = str(source.args.get("name") or source.args.get("uri") or "secret").rpartition("/")[2]
         where = f"target={op.args['path']}" if "path" in op.args else f"env={op.args['name']}"
         return f"--mount=type=secret,id={secret},{where}"
@@ -146,7 +179,8 @@ def containerfile(operations: Sequence[Op]) -> str:
     """Write the operations (inputs first) as stages; what has no counterpart stays as a comment."""
     digests = {op.digest for op in operations if op.type in ("Container", "Directory", "File")}
     uses = Counter(one.digest for op in operations if op.digest in digests for one in op.inputs())
-    writer = _Writer(uses)
+    images = (str(op.args["address"]) for op in operations if op.name == "Container.from")
+    writer = _Writer(uses, next(images, ""))
     for op in operations:
         writer.write(op)
     head = [f"# build context {name}: {path}" for path, name in writer.contexts.items()]
@@ -165,11 +199,6 @@ def _ordered(writer: _Writer, operations: Sequence[Op]) -> list[_Stage]:
     return [by_name[name] for name in names if name != final] + [
         by_name[name] for name in names if name == final
     ]
-
-
-def _heredoc(args: Mapping[str, Any]) -> list[str]:
-    mode = f"--chmod={args['permissions']:o} " if args.get("permissions") is not None else ""
-    return [f"COPY {mode}<<'WHEELHOUSE' {args['path']}", *str(args["contents"]).splitlines(), "WHEELHOUSE"]
 
 
 def _json(word: str, key: str) -> Callable[[Mapping[str, Any]], list[str]]:
@@ -191,6 +220,13 @@ def _healthcheck(args: Mapping[str, Any]) -> list[str]:
     return [f"HEALTHCHECK {options}CMD {json.dumps(args['args'], ensure_ascii=False)}"]
 
 
+_SHELL: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
+    "withoutFile": lambda args: ["rm", "-rf", args["path"]],
+    "withoutDirectory": lambda args: ["rm", "-rf", args["path"]],
+    "withoutFiles": lambda args: ["rm", "-rf", *args["paths"]],
+    "withSymlink": lambda args: ["ln", "-s", args["target"], args["linkName"]],
+}
+"""What only a program of the image can do to its files."""
 _INSIDE: Final = ("directory", "file", "rootfs")
 _MOUNTS: Final = {
     "withMountedCache": "cache",
@@ -206,7 +242,6 @@ _INSTRUCTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
     "withDefaultArgs": _json("CMD", "args"),
     "withDockerHealthcheck": _healthcheck,
     "withExposedPort": lambda args: [f"EXPOSE {args['port']}/{str(args.get('protocol', 'TCP')).lower()}"],
-    "withNewFile": _heredoc,
     "withUser": lambda args: [f"USER {args['name']}"],
     "withWorkdir": lambda args: [f"WORKDIR {args['path']}"],
     "withoutEntrypoint": lambda _args: ["ENTRYPOINT []"],

@@ -83,7 +83,7 @@ def test_mounts_and_secrets_are_run_options():
 
     assert text.splitlines()[-1] == (
         "RUN --mount=type=cache,target=/c,id=pip --mount=type=secret,id=TOKEN,env=T "
-        '--mount=type=bind,target=/s,from=host1,source=/ ["x"]'
+        '--mount=type=bind,target=/s,from=host1,source=/,rw ["x"]'
     )
     assert "# build context host1: /src" in text
 
@@ -114,8 +114,24 @@ def test_what_has_no_counterpart_is_said():
     assert "# no counterpart: Container.withAnnotation name=a value=b" in containerfile([ROOT, BASE, changed])
 
 
-def test_a_new_file_is_written_in_place():
-    """Contents are copied from the file itself, with their mode."""
-    made = op("Container", "withNewFile", BASE, path="/x", contents="a\nb", permissions=420)
+def test_a_new_file_is_copied_from_the_texts():
+    """Contents are written by a stage of their own, in pieces, and copied with mode and owner."""
+    long = "x" * 100_000
+    made = op("Container", "withNewFile", BASE, path="/x", contents="a\nb", permissions=384, owner="1:2")
+    more = op("Container", "withNewFile", made, path="/y", contents=long)
+    text = containerfile([ROOT, BASE, made, more])
 
-    assert "COPY --chmod=644 <<'WHEELHOUSE' /x\na\nb\nWHEELHOUSE\n" in containerfile([ROOT, BASE, made])
+    assert "printf %s 'YQpi' | base64 -d >/texts/1" in text
+    assert "COPY --from=texts --chmod=600 --chown=1:2 /texts/1 /x\n" in text
+    assert text.count("/texts/2") == 4
+    assert text.index("AS texts") < text.index("COPY --from=texts")
+
+
+def test_files_are_removed_and_linked_by_the_images_programs():
+    """What a Containerfile has no word for is run."""
+    less = op("Container", "withoutFile", BASE, path="/x")
+    linked = op("Container", "withSymlink", less, target="/a b", linkName="/l")
+
+    assert containerfile([ROOT, BASE, less, linked]).endswith(
+        'RUN ["rm", "-rf", "/x"]\nRUN ["ln", "-s", "/a b", "/l"]\n'
+    )
