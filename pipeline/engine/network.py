@@ -1,13 +1,13 @@
 """Give services a network: a bridge of the session and a namespace each; needs root."""
 
 import asyncio
-import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import digest_of
+from pipeline.engine.privileges import is_machine_root
 from pipeline.engine.runner import Runner, checked
 
 
@@ -29,7 +29,7 @@ class Network:
 
     async def join(self) -> tuple[str, str]:
         """Make a namespace on the bridge; return its path and its address."""
-        if os.geteuid() != 0:
+        if not is_machine_root():
             raise EngineError(
                 "services need root here: each gets a network namespace of its own. "
                 "Run with sudo, or use a Dagger engine."

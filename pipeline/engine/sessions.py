@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.engine.buildah import Buildah
 from pipeline.engine.mounting import mounts_below, unmount
 from pipeline.engine.network import Network, network_name
+from pipeline.engine.privileges import is_machine_root
 from pipeline.engine.store import Store
 
 
@@ -53,7 +54,7 @@ class Registration:
             for name in dead:
                 end_containers(_memory_of(self.store.root / "sessions" / name), buildah.storage)
             await buildah.reap(left)
-            if os.geteuid() == 0:
+            if is_machine_root():
                 await network.reap({network_name(name) for name in dead})
             for name in dead:
                 shutil.rmtree(self.store.root / "work" / name, ignore_errors=True)

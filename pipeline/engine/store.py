@@ -27,6 +27,7 @@ from typing import Any, Final
 import platformdirs
 
 from pipeline.engine.errors import StoreError
+from pipeline.engine.privileges import is_machine_root, user_id
 from pipeline.engine.seals import Seals
 
 FORMAT: Final = "v1"
@@ -80,8 +81,8 @@ class Store:
 
         Its mount counts must not survive a reboot, so it lives on a tmpfs.
         """
-        base = Path("/run") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp"))  # noqa: S108
-        return base / f"wheelhouse-{os.geteuid()}" / self.root.as_posix().strip("/").replace("/", "-")[-80:]
+        base = Path("/run") if is_machine_root() else Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp"))  # noqa: S108
+        return base / f"wheelhouse-{user_id()}" / self.root.as_posix().strip("/").replace("/", "-")[-80:]
 
     def _record(self, key: str) -> Path:
         return self.root / "records" / key[:2] / f"{key}.json"

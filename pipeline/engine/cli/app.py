@@ -117,7 +117,9 @@ def run(settings: Any, command: tuple[str, ...]) -> int:
 def session(settings: Any, /, workdir: str | None, **_accepted: Any) -> int:
     """Serve one session; ends when stdin closes."""
     from pipeline.engine.cli import running  # noqa: PLC0415 - see above
+    from pipeline.engine.privileges import enter_user_namespace  # noqa: PLC0415 - see above
 
+    enter_user_namespace(settings.arguments, settings.environ)
     return running.session(workdir, settings)
 
 
@@ -145,7 +147,9 @@ def doctor() -> int:
 def prune(settings: Any, keep_storage: str) -> int:
     """Remove what the store keeps, the least recently used first."""
     from pipeline.engine.cli import pruning  # noqa: PLC0415 - see above
+    from pipeline.engine.privileges import enter_user_namespace  # noqa: PLC0415 - see above
 
+    enter_user_namespace(settings.arguments, settings.environ)
     return pruning.prune(keep_storage, settings)
 
 
@@ -191,6 +195,8 @@ def _take_engine_flag(settings: Any, words: Sequence[str]) -> None:
 def _hand_over(settings: Any) -> None:
     """Become `dagger` when that is the engine to use."""
     from pipeline.engine.cli.engines import become_dagger, choose_engine, without_engine  # noqa: PLC0415
+    from pipeline.engine.privileges import enter_user_namespace  # noqa: PLC0415
 
     if choose_engine(settings.engine, settings.environ) == "dagger":
         become_dagger(without_engine(settings.arguments), settings.environ, sys.stderr)
+    enter_user_namespace(settings.arguments, settings.environ)
