@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.engine.imageconfig import MACHINES, ImageConfig, ImageError
+from pipeline.engine.privileges import is_machine_root
 from pipeline.engine.runner import CommandError, Runner, Sink, Stream, checked
 from pipeline.engine.staging import STAGING_PREFIX
 from pipeline.engine.standins import StandIn
@@ -55,6 +56,11 @@ async def make_root(runner: Runner, stand_in: StandIn, cache: Path, progress: Pr
     Takes about half a minute. Downloaded packages stay in the cache, so the
     next image of the same suite is quicker. The caller removes the tar.
     """
+    if os.geteuid() == 0 and not is_machine_root():
+        raise ImageError(
+            f"the stand-in {stand_in.name} cannot be made without root: packages need device files. "
+            "Make it as root with the same store, or set WHEELHOUSE_REGISTRY_MIRROR to one that answers"
+        )
     packages = cache / "packages" / stand_in.suite
     packages.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=cache, prefix=STAGING_PREFIX, suffix=".tar", delete=False) as file:

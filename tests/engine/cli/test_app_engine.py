@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,18 @@ def test_a_container_is_saved_as_an_image_archive(tmp_path: Path):
     assert ran.stderr.endswith(f'Saved to "{tmp_path}/shed.tar".\n')
     with tarfile.open(tmp_path / "shed.tar") as archive:
         assert "index.json" in archive.getnames()
+
+
+def test_two_calls_at_once_share_one_store_and_one_execution():
+    """The same call twice at once runs the exec once; both get its answer."""
+    mark = uuid.uuid4().hex
+    draw = f"--args=sh,-c,: {mark}; cat /proc/sys/kernel/random/uuid"
+    words = [*PROGRAM, "call", "shed", "with-exec", draw, "stdout"]
+    both = [subprocess.Popen(words, cwd=GARDEN, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = [one.communicate(timeout=300)[0] for one in both]
+
+    assert [one.returncode for one in both] == [0, 0]
+    assert answers[0] == answers[1] != ""
 
 
 def test_a_canceled_exec_is_stopped():
