@@ -8,6 +8,20 @@ from typing import Annotated
 import dagger
 from dagger import DefaultPath, Doc, Ignore, function, object_type
 
+from pipeline.arguments import (
+    Login,
+    Near,
+    Offline,
+    On,
+    Password,
+    Plain,
+    Records,
+    RecordsFile,
+    Scanners,
+    User,
+    Which,
+    registry_at,
+)
 from pipeline.artifacts import image_artifacts
 from pipeline.assembly import Assembly
 from pipeline.builder import Builder
@@ -22,7 +36,6 @@ from pipeline.models import Hub, gate_table, model_cache
 from pipeline.proof import Proof, proven
 from pipeline.publish import Compression, promote_image
 from pipeline.refresh import fresh_locks
-from pipeline.registry import Registry
 from pipeline.report import Report, Told, reported
 from pipeline.reproduce import Place
 from pipeline.sbom import CYCLONEDX, SPDX, software_lists
@@ -32,18 +45,6 @@ from pipeline.signing import published_list, verified
 from pipeline.tags import TagWishes
 from pipeline.variants import Base, Variant
 from pipeline.verify import verified_table
-
-Which = Annotated[Variant, Doc("Which image")]
-On = Annotated[Base, Doc("What the image stands on")]
-Records = Annotated[dagger.Directory | None, Doc("OSV records: JSON files or zips")]
-RecordsFile = Annotated[dagger.File | None, Doc("The same as one zip or JSON file")]
-Scanners = Annotated[Scanner, Doc("Whose image is asked without --advisories; pinned in the configuration")]
-Offline = Annotated[bool, Doc("Ask no network: neither a scanner's image nor the Debian mirror")]
-User = Annotated[str, Doc("User at the registry")]
-Password = Annotated[dagger.Secret | None, Doc("env://NAME, file://PATH, cmd://PROGRAM")]
-Login = Annotated[dagger.Secret | None, Doc("file://~/.docker/config.json")]
-Near = Annotated[dagger.Service | None, Doc("A registry that only this machine reaches: tcp://HOST:PORT")]
-Plain = Annotated[bool, Doc("Plain HTTP beyond loopback")]
 
 
 @object_type
@@ -209,7 +210,7 @@ class Wheelhouse:
         """Test, check and scan, then push all images or none: `REPOSITORY@sha256:… TAG…`, one a line."""
         known = Advisories(directory=advisories, file=advisories_file, scanner=scanner, offline=offline)
         wanted = Wanted(
-            registry=_registry(address, username, password, docker_config, registry, insecure),
+            registry=registry_at(address, username, password, docker_config, registry, insecure),
             variants=variants,
             wishes=TagWishes(extra=tuple(tags), branch=branch, latest=latest, allow_dirty=allow_dirty),
             compression=compression,
@@ -234,8 +235,8 @@ class Wheelhouse:
         insecure: Plain = False,
     ) -> str:
         """Copy an image with all that refers to it, by digest; nothing is rebuilt."""
-        origin = _registry(image, source_username, source_password, None, None, insecure)
-        target = _registry(address, username, password, docker_config, registry, insecure)
+        origin = registry_at(image, source_username, source_password, None, None, insecure)
+        target = registry_at(address, username, password, docker_config, registry, insecure)
         return await promote_image((await self._assembly()).builder, origin, target, tuple(tags))
 
     @function
@@ -285,7 +286,7 @@ class Wheelhouse:
     ) -> dagger.Directory:
         """Scan a published image again, by the list attached to it."""
         assembly = await self._assembly()
-        image = _registry(reference, username, password, docker_config, registry, insecure)
+        image = registry_at(reference, username, password, docker_config, registry, insecure)
         bill = await published_list(assembly.builder, image)
         known = Advisories(directory=advisories, file=advisories_file, scanner=scanner, offline=offline)
         config = assembly.config.service.scan
@@ -303,7 +304,7 @@ class Wheelhouse:
         insecure: Plain = False,
     ) -> str:
         """Check the signed statements about a published image."""
-        image = _registry(reference, username, password, docker_config, registry, insecure)
+        image = registry_at(reference, username, password, docker_config, registry, insecure)
         return await verified((await self._assembly()).builder, image, public_key)
 
     @function
@@ -344,27 +345,9 @@ class Wheelhouse:
         if not self.cache:
             return None
         login = self.cache_username, self.cache_password
-        registry = _registry(self.cache, *login, None, self.cache_registry, insecure=False)
+        registry = registry_at(self.cache, *login, None, self.cache_registry, insecure=False)
         return Shared(registry=registry, private_key=self.cache_key, public_key=self.cache_public_key)
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat()
-
-
-def _registry(  # noqa: PLR0913, PLR0917 - arguments of the command line, gathered
-    address: str,
-    username: str,
-    password: dagger.Secret | None,
-    docker_config: dagger.Secret | None,
-    service: dagger.Service | None,
-    insecure: bool,
-) -> Registry:
-    return Registry(
-        address=address,
-        username=username,
-        password=password,
-        docker_config=docker_config,
-        service=service,
-        insecure=insecure,
-    )
