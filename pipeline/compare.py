@@ -162,7 +162,7 @@ async def _starts(assembly: Assembly, image: dagger.Container, wanted: Compariso
 async def _vulnerabilities(
     assembly: Assembly, images: tuple[dagger.Container, dagger.Container], wanted: Comparison
 ) -> dict[str, Any]:
-    """Return the number of findings of each image, or why nothing was scanned."""
+    """Return the number of findings of each image and in what, or why nothing was scanned."""
     if wanted.advisories is None:
         return {"reason": "not scanned: no advisories were given (--advisories)"}
     listed = await assembly.listed(wanted.variant, Base.SMALL)
@@ -171,7 +171,14 @@ async def _vulnerabilities(
         bill = (await software_lists(assembly.builder, replace(listed, image=image))).file(CYCLONEDX)
         config = assembly.config.service.scan
         found = findings(assembly.builder, Question(bill=bill), wanted.advisories, config, wanted.now)
-        counted[name] = len(json.loads(await found.file("findings.json").contents())["findings"])
+        told = json.loads(await found.file("findings.json").contents())
+        parts = [part["part"] for part in told["coverage"] if part["status"] == "scanned"]
+        if not parts:
+            return {"reason": f"not scanned: {told['coverage'][0]['reason']}"}
+        counted |= {
+            name: len(told["findings"]),
+            "reason": f"{' and '.join(parts)} packages, by these records",
+        }
     return counted
 
 
