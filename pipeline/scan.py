@@ -134,9 +134,10 @@ def _report(container: dagger.Container, scanner: Scanner, image: str, now: str)
         dag.container()
         .from_(image)
         .with_mounted_file("/in/bill.cdx.json", controlled)
-        .with_directory("/out", dag.directory())
+        # There from the start: a scanner that dies early leaves an empty report, which its reader refuses.
+        .with_new_file(REPORT, "", permissions=0o666)
         .with_env_variable("WHEELHOUSE_NOW", now)
         # Findings give an exit status of their own; a report that is none is judged by its reader.
         .with_exec(list(COMMANDS[scanner]), use_entrypoint=True, expect=dagger.ReturnType.ANY)
-        .file("/out/report.json")
+        .file(REPORT)
     )

@@ -65,3 +65,24 @@ def test_the_gate_decides_on_what_the_container_found(tmp_path: Path, settings: 
     done = run_session(tmp_path, LIST + f"    SETTINGS = {settings!r}" + SCAN)
 
     assert said in done.stdout, done.stderr
+
+
+DYING = """
+    import pipeline.scan as room
+    from pipeline.builder import text_file
+    from pipeline.scan_config import Scanner
+    room.COMMANDS[Scanner.GRYPE] = ("python3", "-c", "raise SystemExit('no route to the database')")
+    room._changelogs = lambda *_: text_file("debian.json", '{"failure": "SourceError: no route"}')
+    question = room.Question(bill=lists.file("sbom.cdx.json"))
+    config = room.ScanConfig.model_construct(grype=BASE)
+    found = room.findings(builder, question, room.Advisories(), config, "2026-07-14T00:00:00+00:00")
+    print(await found.file("failures.txt").contents())
+"""
+
+
+def test_a_scanner_that_dies_without_a_report_fails_the_gate(tmp_path: Path):
+    """A network that ends in the middle of a scan gives failures with names, not a missing file."""
+    done = run_session(tmp_path, LIST + DYING)
+
+    assert "python: not scanned: grype.json is no JSON report of grype" in done.stdout, done.stderr
+    assert "debian: not scanned: SourceError: no route" in done.stdout
