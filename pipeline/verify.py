@@ -16,7 +16,7 @@ from pipeline.builder import EPOCH, Builder, program_files, text_file
 from pipeline.errors import ChecksFailedError
 from pipeline.images import VENV, base_labels, image_labels
 from pipeline.packages import with_packages
-from pipeline.variants import Base, Variant
+from pipeline.variants import VARIANTS, Base, Variant
 
 REQUIREMENTS: Final = "verify/requirements.txt"
 STATIC: Final = ("python3", "-m", "verify.static", "--archive", "/in/raw.tar", "--packed", "/in/zstd.tar")
@@ -25,6 +25,7 @@ STARTED: Final = (
     "starts under restrictions",
     "healthcheck can fail",
     "process 1 reaps zombies",
+    "bytes opened at start",
     "readiness needs the model",
 )
 """Promises that programs/verify/trial.py judges."""
@@ -89,6 +90,7 @@ async def judged(assembly: Assembly, variant: Variant, base: Base) -> Judged:
     secrets = (assembly.builder.index_auth, assembly.hub.token)
     facts = {
         "base": base.value,
+        "cuda": VARIANTS[variant].cuda,
         "base_reference": reference,
         "labels": {**image_labels(config, variant), **base_labels(reference)},
         "port": config.service.port,

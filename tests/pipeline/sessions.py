@@ -37,4 +37,4 @@ def run_session(folder: Path, body: str) -> "subprocess.CompletedProcess[str]":
         str(folder),
         str(ROOT),
     ]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)

@@ -26,7 +26,7 @@ WITH_MODEL = "200 if os.path.exists('/models/m') else 503"
 PROBE = "import socket; socket.create_connection(('127.0.0.1', 8000), 2)"
 base = dag.container().from_(BASE)
 found = {}
-async def judge(name, extra="", status=WITH_MODEL, probe=PROBE):
+async def judge(name, extra="", status=WITH_MODEL, probe=PROBE, on="slim"):
     image = (
         base.with_new_file("/models/m", "x")
         .with_new_file("/srv/service.py", SERVER.replace("{extra}", extra).replace("{status}", status))
@@ -34,7 +34,7 @@ async def judge(name, extra="", status=WITH_MODEL, probe=PROBE):
         .with_default_args(["python3", "/srv/service.py"])
         .with_docker_healthcheck(["python3", "-c", probe])
     )
-    facts = {"port": 8000, "ready": "/", "models": ["m"]}
+    facts = {"base": on, "port": 8000, "ready": "/", "models": ["m"]}
     judged = Judged(image=image, facts=facts, lock="", wheels=dag.directory(), models_lock="")
     found[name] = await _started(Builder(image=BASE), judged)
 services = {
@@ -44,6 +44,7 @@ services = {
     "calls": {"extra": "import socket; socket.socket(2, 2).connect(('192.0.2.1', 9))"},
     "lies": {"status": "200"},
     "deaf": {"probe": "pass"},
+    "ballast": {"on": "small"},
 }
 async with anyio.create_task_group() as group:
     for name, changes in services.items():
@@ -54,7 +55,7 @@ async with anyio.create_task_group() as group:
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """Judge six services in one session; return the verdicts by service and promise."""
+    """Judge seven services in one session; return the verdicts by service and promise."""
     folder = tmp_path_factory.mktemp("verify")
     result = run_session(folder, BODY)
     assert result.returncode == 0, result.stderr
@@ -86,6 +87,15 @@ def test_a_service_that_cannot_start_confined_says_why(found, service, message):
 def test_a_service_that_is_ready_without_its_model_is_found_out(found):
     """A path that always answers 200 proves nothing."""
     assert "readiness needs the model" in failed(found["lies"])
+
+
+def test_bytes_that_nobody_opens_are_found_out(found):
+    """Most of a whole Debian is never opened: the share is told with the largest files of the rest."""
+    checks = found["ballast"]
+
+    assert failed(checks) == ["process 1 reaps zombies", "bytes opened at start"]
+    assert "never: /usr/" in checks["bytes opened at start"]["found"]
+    assert found["bare"]["bytes opened at start"]["status"] == "skipped"
 
 
 def test_a_probe_that_never_fails_is_found_out(found):

@@ -28,6 +28,8 @@ class Facts:
 
     base: str = "small"
     """small or slim."""
+    cuda: bool = False
+    """Whether it holds libraries that are opened only where a GPU is."""
     base_reference: str = ""
     """Base image that was resolved, `NAME@sha256:…`."""
     labels: dict[str, str] = field(default_factory=dict)

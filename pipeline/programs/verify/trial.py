@@ -23,6 +23,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from verify.image import Image
+from verify.opened import EXPECTED as LITTLE
+from verify.opened import LEAST_OPENED, Watch, opened_verdict
+from verify.opened import NAME as OPENED
 from verify.subject import Facts
 from verify.verdict import Verdict
 
@@ -61,6 +64,7 @@ class Confined:
             _mount(f"/dev/{name}", f"{root}/dev/{name}", "", BIND)
         if hide:
             _mount("tmpfs", f"{root}{hide}", "tmpfs", NO_SUID | READ_ONLY, "mode=755")
+        self.watch = Watch(root)
         with socket.socket() as opened:
             fcntl.ioctl(opened, SET_FLAGS, struct.pack("16sh14x", b"lo", INTERFACE_UP))
 
@@ -156,8 +160,9 @@ class Started:
         self.silent_probe = silent_probe
 
 
-def confined_verdicts(service: Confined, ready: str) -> list[Verdict]:
+def confined_verdicts(service: Confined, image: Image, known: Facts) -> list[Verdict]:
     """Return the verdicts about the service with its model."""
+    ready = known.ready
     started = service.start()
     begun, answered, ended = time.monotonic(), 0, ""
     while not ended and answered != 200 and time.monotonic() - begun < READY_S:  # noqa: PLR2004
@@ -169,11 +174,9 @@ def confined_verdicts(service: Confined, ready: str) -> list[Verdict]:
         found = ended or f"{ready} answered {answered or 'nothing'} for {READY_S} s"
         return [
             _failed("starts under restrictions", f"{found}: {service.tail()}"),
-            *(
-                _skipped(name, "the service does not start")
-                for name in ("healthcheck can fail", "process 1 reaps zombies")
-            ),
+            *(_skipped(name, "the service does not start") for name in NEED_A_START),
         ]
+    opened = opened_verdict(image, service.watch.paths(), whole_base=known.base == "slim", cuda=known.cuda)
     lively = service.probe()
     probes = f"exit status {started.silent_probe} with nothing listening, {lively} with the service"
     good = started.silent_probe not in (0, None) and lively == 0
@@ -182,6 +185,7 @@ def confined_verdicts(service: Confined, ready: str) -> list[Verdict]:
         _passed("starts under restrictions", f"ready after {seconds:.1f} s"),
         (_passed if good else _failed)("healthcheck can fail", probes),
         (_failed if left else _passed)("process 1 reaps zombies", f"{left} of {ORPHANS} left"),
+        opened,
     ]
 
 
@@ -199,7 +203,9 @@ def modelless_verdict(service: Confined, ready: str) -> Verdict:
     return _passed(name, f"{ready} never answered 200 without its models")
 
 
+NEED_A_START: Final = ("healthcheck can fail", "process 1 reaps zombies", OPENED)
 EXPECTED: Final = {
+    OPENED: (LITTLE.format(least=LEAST_OPENED), ""),
     "starts under restrictions": (
         "ready with no network, a read-only root, a tmpfs at /tmp only, no capability, no new privileges",
         "Write to /tmp only, and fetch nothing at start: bring it into the image at build time.",
@@ -256,15 +262,22 @@ def main() -> int:
         options.out.write_text(json.dumps(verdicts))
         return 0
     facts = json.loads(options.facts.read_text())
-    settings = Image.read(options.archive).settings
-    print(json.dumps([one.line for one in _trial(options, facts, settings)]))
+    image = Image.read(options.archive)
+    print(json.dumps([one.line for one in _trial(options, facts, image)]))
     return 0
 
 
-def _trial(options: argparse.Namespace, facts: dict[str, Any], settings: dict[str, Any]) -> list[Verdict]:
-    known = Facts(port=facts["port"], ready=facts["ready"], models=tuple(facts["models"]))
+def _trial(options: argparse.Namespace, facts: dict[str, Any], image: Image) -> list[Verdict]:
+    known = Facts(
+        base=facts.get("base", "small"),
+        cuda=facts.get("cuda", False),
+        port=facts["port"],
+        ready=facts["ready"],
+        models=tuple(facts["models"]),
+    )
+    settings = image.settings
     if options.only == "confined":
-        return confined_verdicts(Confined(options.root, settings, known.port), known.ready)
+        return confined_verdicts(Confined(options.root, settings, known.port), image, known)
     if not known.models:
         return [_skipped("readiness needs the model", "the variant has no models")]
     return [modelless_verdict(Confined(options.root, settings, known.port, hide="/models"), known.ready)]
