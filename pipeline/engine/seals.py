@@ -8,6 +8,7 @@ so what flips a bit below the file system is not noticed.
 
 import hashlib
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Seals:
     def put(self, name: str, thing: Path) -> None:
         """Seal a folder as it is now."""
         self.folder.mkdir(exist_ok=True)
-        draft = self.folder / f".{name}.{os.getpid()}"
+        draft = self.folder / f".{secrets.token_hex(8)}"
         draft.write_text(seal_of(thing))
         draft.rename(self.folder / name)
 
