@@ -54,8 +54,13 @@ def test_change_breaks_the_seal(tmp_path: Path, thing: Path, change: str) -> Non
 def test_many_may_seal_one_thing_at_once(tmp_path: Path, thing: Path) -> None:
     """Threads and processes that look at one layer first, all at once, do not disturb each other."""
     seals = Seals(tmp_path / "seals")
+
+    def look(_number: int) -> bool:
+        seals.put("t", thing)
+        return seals.intact("t", thing)
+
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(lambda _: (seals.put("t", thing), seals.intact("t", thing))[1], range(200)))
+        found = list(pool.map(look, range(200)))
 
     assert all(found)
     assert [path.name for path in (tmp_path / "seals").iterdir()] == ["t"]
