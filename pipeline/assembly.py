@@ -178,7 +178,7 @@ class Assembly:
     @once
     async def _application(self) -> tuple[dagger.Directory, ...]:
         """Return the layers of the service's own packages."""
-        return await app_layers(await self.workshop(), await sources.application(self.source, self.config))
+        return await app_layers(self.builder, await sources.application(self.source, self.config))
 
     @once
     async def _ground(self, variant: Variant, base: Base) -> tuple[dagger.Container, dagger.Directory]:

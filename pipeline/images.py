@@ -127,7 +127,8 @@ async def app_layers(builder: Builder, application: dagger.Directory) -> tuple[d
     """
     place = ["python3", "/programs/place_app.py", "--source", "/in", "--out", "/out", "--at", APP]
     placed = await (
-        builder.tools("place_app.py")
+        builder.base()
+        .with_mounted_directory("/programs", program_files("place_app.py"))
         .with_mounted_directory("/in", application)
         .with_exec(place)
         .directory("/out")

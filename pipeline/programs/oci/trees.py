@@ -11,7 +11,7 @@ from typing import Final
 from oci.errors import CorruptError, RegistryError
 
 LEVEL: Final = 1
-"""Source: a virtual environment of 68 MB: level 1 gives 24.0 MB in 1.4 s, level 6 21.9 MB in 4.5 s."""
+"""Source: an environment of 175 MB: level 1 gives 58.8 MB in 7.8 s of processor time, 6 51.4 in 10.7 s."""
 
 
 def pack(folder: Path, target: Path) -> None:
