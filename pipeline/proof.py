@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import anyio
@@ -17,6 +18,8 @@ from pipeline.scan import Advisories, findings
 from pipeline.variants import Base, Variant
 from pipeline.verify import verification
 
+STEPS: Final = ("build", "test", "verify", "layers", "scan", "compare")
+"""Functions of the command line, in the order of the report."""
 NO_IMAGE: Final = "the image could not be made"
 Work = Callable[[], Awaitable[dagger.Directory | None]]
 
@@ -63,16 +66,21 @@ async def proven(assembly: Assembly, proof: Proof) -> list[Step]:
         found[variant, "build"] = build
         async with anyio.create_task_group() as group:
             for name, work in works.items():
-                group.start_soon(put, variant, name, work, NO_IMAGE if build.error else "")
+                group.start_soon(put, variant, name, work, _unbuilt(build))
 
     async def put(variant: Variant, name: str, work: Work, skipped: str) -> None:
         reason = Step(variant=variant, name=name, skipped=skipped)
         found[variant, name] = reason if skipped else await _step(variant, name, work)
 
     async with anyio.create_task_group() as group:
-        for variant in proof.variants:
+        for variant in dict.fromkeys(proof.variants):
             group.start_soon(of, variant)
-    return [found[variant, name] for variant in proof.variants for name in _works(assembly, proof, variant)]
+    if one := proof.compared:
+        # Alone: what it times would compete with the other steps.
+        await put(one, "compare", partial(_compared, assembly, proof, one), _unbuilt(found[one, "build"]))
+    return sorted(
+        found.values(), key=lambda step: (proof.variants.index(step.variant), STEPS.index(step.name))
+    )
 
 
 def _works(assembly: Assembly, proof: Proof, variant: Variant) -> dict[str, Work]:
@@ -97,11 +105,16 @@ def _works(assembly: Assembly, proof: Proof, variant: Variant) -> dict[str, Work
         config = assembly.config.service.scan
         return findings(assembly.builder, question, proof.advisories, config, proof.today)
 
-    async def compare() -> dagger.Directory:
-        return await comparison(assembly, Comparison(variant=variant, cold=False, now=proof.now))
+    return {"build": build, "test": test, "verify": verify, "layers": layers, "scan": scan}
 
-    works: dict[str, Work] = {"build": build, "test": test, "verify": verify, "layers": layers, "scan": scan}
-    return {**works, "compare": compare} if variant is proof.compared else works
+
+async def _compared(assembly: Assembly, proof: Proof, variant: Variant) -> dagger.Directory:
+    return await comparison(assembly, Comparison(variant=variant, cold=False, now=proof.now))
+
+
+def _unbuilt(build: Step) -> str:
+    """Return why the steps after a build are skipped; "" where there is an image."""
+    return NO_IMAGE if build.error else ""
 
 
 async def _step(variant: Variant, name: str, work: Work) -> Step:

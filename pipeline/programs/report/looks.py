@@ -44,7 +44,7 @@ details{margin:.4rem 0}summary{cursor:pointer;padding:.25rem 0}
 .checks{list-style:none;padding:0;margin:.2rem 0 .8rem}
 .checks li{display:flex;gap:.5rem;padding:.15rem 0}
 .checks div>.soft:last-child:not(.time){display:block;font-size:.9rem}
-@media (max-width:34rem){.matrix{font-size:.85rem}.matrix th,.matrix td{padding:.4rem .25rem}
+@media (max-width:34rem){.matrix{font-size:.78rem}.matrix th,.matrix td{padding:.4rem .12rem}
 .chart{font-size:.85rem;gap:.25rem .4rem}}
 :target{scroll-margin-top:.5rem}
 @media print{details>*{display:block}}
