@@ -57,6 +57,27 @@ def test_a_package_in_src_starts_by_its_own_script_and_reads_its_data(tmp_path):
     assert json.loads(shown.stdout) == {"notes": ["one ant", "two bees"], "version": "1.2.3"}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("lock", ["uv.lock", "pylock.toml"])
+def test_a_service_locked_by_its_own_tool_builds_starts_and_answers(tmp_path, lock):
+    """uv.lock and pylock.toml (PEP 751) are read as they are; neither is kept in this repository."""
+    service = Path(shutil.copytree(SERVICES / "packaged", tmp_path / "service"))
+    shutil.rmtree(service / "requirements")
+    # The machine that locks may have an older Python than the image.
+    edit(service / "pyproject.toml", '">=3.13"', '">=3.11"')
+    uv = [str(Path(sys.executable).with_name("uv"))]
+    subprocess.run([*uv, "lock", "--quiet", "--python", sys.executable], check=True, cwd=service)
+    if lock == "pylock.toml":
+        export = ["export", "--quiet", "--frozen", "--no-emit-project", "--format=pylock.toml", "-o", lock]
+        subprocess.run([*uv, *export], check=True, cwd=service, stdout=subprocess.DEVNULL)
+        (service / "uv.lock").unlink()
+
+    result = call(service, "test", "--variant=api", "-o", str(tmp_path / "out"))
+
+    assert result.returncode == 0, result.stderr
+    assert ET.parse(tmp_path / "out/http.xml").getroot().get("failures") == "0"  # noqa: S314 - our own file
+
+
 def test_a_stale_lock_stops_with_found_expected_do(proxy):
     """A requirement that is declared and not locked is named before anything is made."""
     edit(proxy / "pyproject.toml", '"structlog"]', '"structlog", "fastapi>=1"]')
