@@ -23,6 +23,11 @@ class Place:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Flags before the function, without dashes; secrets as `env://NAME`, never their text."""
 
+    def __post_init__(self) -> None:
+        """Refuse a module that is not named by address and commit, before anything is run for it."""
+        if self.module:
+            module_at(self.module)
+
 
 def reproduction(place: Place, function: str, arguments: Mapping[str, str]) -> tuple[str, str]:
     """Return the line for a Dagger engine and its twin for the embedded one.
