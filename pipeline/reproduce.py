@@ -54,7 +54,13 @@ def module_at(module: str) -> str:
         PipelineError: no address, or no commit of 40 hexadecimal digits.
 
     """
-    address, _, commit = module.rpartition("@")
+    address, found, commit = module.rpartition("@")
+    if not found:
+        raise PipelineError.of(
+            f"module {module!r}",
+            expected="ADDRESS@COMMIT",
+            do="Add the commit: a line without one shows something else tomorrow.",
+        )
     return f"{module_address(address)}@{Commit.parse(commit).sha}"
 
 
