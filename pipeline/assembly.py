@@ -114,7 +114,7 @@ class Assembly:
         declared = self.config.requirements(variant)
         path, lock = await found_lock(self.builder, self.source, variant.value, self.config.variant(variant))
         check_fresh(lock, declared, python=self.config.service.python, path=path)
-        return without_cuda(lock) if self._cuda_image(variant) else lock
+        return without_cuda(lock) if self.cuda_image(variant) else lock
 
     @once
     async def wheels(self, variant: Variant) -> dagger.Directory:
@@ -171,7 +171,7 @@ class Assembly:
             *await self._application(),
         )
         base_reference = await self.builder.reference()
-        cuda = cuda_labels(self._cuda_image(variant))
+        cuda = cuda_labels(self.cuda_image(variant))
         labels = {**image_labels(self.config, variant), **base_labels(base_reference), **cuda}
         return runtime_image(bottom, parts, self.config, variant, labels)
 
@@ -183,7 +183,7 @@ class Assembly:
     @once
     async def _ground(self, variant: Variant, base: Base) -> tuple[dagger.Container, dagger.Directory]:
         """Return what the service stands on: the base, and the environment proven on it."""
-        if self.cache is None or base is Base.SLIM or self._cuda_image(variant):
+        if self.cache is None or base is Base.SLIM or self.cuda_image(variant):
             venv = await self._environment(variant)
             workshop, declared = await self.workshop(), self.config.variant(variant)
             bottom = await base_image(workshop, venv.tree, declared, base)
@@ -210,12 +210,12 @@ class Assembly:
         wheels = await self.wheels(variant)
         workshop = await self.workshop()
         venv = environment(workshop, wheels, self.config, variant)
-        if self._cuda_image(variant):
+        if self.cuda_image(variant):
             tree = await with_cuda(workshop, venv.tree, self.config.service.python)
             return replace(venv, tree=await tree.sync())
         return replace(venv, tree=await venv.tree.sync())
 
-    def _cuda_image(self, variant: Variant) -> str:
+    def cuda_image(self, variant: Variant) -> str:
         """Return the image that CUDA libraries come from; "" where wheels bring them, or none is wanted."""
         if not VARIANTS[variant].cuda:
             return ""

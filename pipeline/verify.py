@@ -13,6 +13,7 @@ from dagger import dag
 from pipeline import source as sources
 from pipeline.assembly import Assembly
 from pipeline.builder import EPOCH, Builder, program_files, text_file
+from pipeline.cuda import cuda_labels
 from pipeline.errors import ChecksFailedError
 from pipeline.images import VENV, base_labels, image_labels
 from pipeline.packages import with_packages
@@ -86,13 +87,14 @@ async def verified_table(assembly: Assembly, variant: Variant, base: Base) -> st
 async def judged(assembly: Assembly, variant: Variant, base: Base) -> Judged:
     """Return a variant's image with what is known of how it was made."""
     config, declared = assembly.config, assembly.config.variant(variant)
-    reference = await assembly.builder.reference()
+    reference, cuda = await assembly.builder.reference(), assembly.cuda_image(variant)
     secrets = (assembly.builder.index_auth, assembly.hub.token)
     facts = {
         "base": base.value,
         "cuda": VARIANTS[variant].cuda,
         "base_reference": reference,
-        "labels": {**image_labels(config, variant), **base_labels(reference)},
+        "cuda_image": cuda,
+        "labels": {**image_labels(config, variant), **base_labels(reference), **cuda_labels(cuda)},
         "port": config.service.port,
         "ready": config.service.ready or config.service.health,
         "epoch": EPOCH,

@@ -29,6 +29,8 @@ WRITTEN: Final = re.compile(
     r"\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$|/__pycache__/|\.pyc$|/_virtualenv\.(py|pth)$"
 )
 """What installing adds to a wheel's own files."""
+TAKEN: Final = re.compile(r"nvidia/cu\d+/")
+"""Where libraries of NVIDIA's own image are placed, below site-packages."""
 SHF_ALLOC: Final = 2
 """Flag of a section that is in memory when the program runs. Source: elf(5)."""
 
@@ -113,6 +115,8 @@ def whole(subject: Subject) -> Seen:
     for entry in files:
         inside = entry.path.partition("/site-packages/")[2]
         if not inside or WRITTEN.search(entry.path):
+            continue
+        if subject.facts.cuda_image and TAKEN.match(inside):
             continue
         checked += 1
         if inside not in sources:

@@ -32,6 +32,8 @@ class Facts:
     """Whether it holds libraries that are opened only where a GPU is."""
     base_reference: str = ""
     """Base image that was resolved, `NAME@sha256:…`."""
+    cuda_image: str = ""
+    """Image of NVIDIA's that CUDA libraries were taken from; "" where wheels bring them."""
     labels: dict[str, str] = field(default_factory=dict)
     """Labels that the image must carry."""
     port: int = 8000
