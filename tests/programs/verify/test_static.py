@@ -3,6 +3,7 @@
 import shutil
 import tarfile
 from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,15 @@ def test_a_changed_package_file_is_named(small):
     small.add(f"{SITE}/demo/__init__.py", "B = 3\n")
 
     assert small.broken() == ["package files match the wheels"]
+
+
+@pytest.mark.parametrize("image", ["", "nvidia/cuda:13.0.1-base-ubi9"])
+def test_libraries_beside_the_wheels_pass_only_where_an_image_of_nvidia_brought_them(small, image):
+    """Without --cuda-base a library of no wheel is a file of no wheel."""
+    small.add(f"{SITE}/nvidia/cu13/lib/libcudart.so.13", "not a library")
+    small.facts["cuda_image"] = image
+
+    assert ("package files match the wheels" in small.broken()) == (not image)
 
 
 def test_bytecode_of_another_source_is_named(small):
@@ -241,3 +251,41 @@ def test_a_slim_base_excuses_nothing_else(small):
     small.add("srv/app/big", b"y")
 
     assert small.broken() == ["no shell", "no device files", "nothing covered by other layers"]
+
+
+COMMIT = "c0ffee" * 6 + "beef"
+HUB = "models/models--me--mini"
+
+
+@pytest.fixture
+def hub(small):
+    """Give an image whose model lies in the hub's own cache layout."""
+    weights = b"weights of the model"
+    blob = sha256(weights).hexdigest()
+    small.layers = [[one for one in layer if not one[0].name.startswith("models/")] for layer in small.layers]
+    small.add(f"{HUB}/blobs/{blob}", weights)
+    small.add(f"{HUB}/refs/main", COMMIT)
+    link = f"../../blobs/{blob}"
+    small.add(f"{HUB}/snapshots/{COMMIT}/w.safetensors", b"", type=tarfile.SYMTYPE, linkname=link)
+    lock = f'[models.mini]\nrevision = "{COMMIT}"\nlicence = "mit"\nsources = ["hf://me/mini@{COMMIT}"]\n'
+    lock += f'[[models.mini.files]]\npath = "w.safetensors"\nsha256 = "{blob}"\n'
+    (small.folder / "models.lock").write_text(lock)
+    return small
+
+
+def test_a_hub_cache_is_held_against_the_lock(hub):
+    """The layout that torch services read keeps the promise, too."""
+    assert hub.verdicts()["models match models.lock"]["status"] == "passed"
+
+
+def test_a_changed_blob_or_one_beside_is_named(hub):
+    """Another file of the same name, and one that no lock has, break the promise."""
+    hub.add(f"{HUB}/blobs/extra", b"beside")
+    hub.layer()
+    hub.add(f"{HUB}/refs/main", "another")
+
+    found = hub.verdicts()["models match models.lock"]
+
+    assert found["status"] == "failed"
+    assert "blobs/extra is in no lock" in found["found"]
+    assert "refs/main names another" in found["found"]
