@@ -22,10 +22,16 @@ def models(subject: Subject) -> Seen:
     entries = [entry for entry in subject.image.files if entry.path.startswith(FOLDER)]
     if not entries and not subject.facts.models:
         raise CannotTellError("the variant has no models")
-    names = {entry.path.split("/")[2] for entry in entries}
+    folders = {entry.path.split("/")[2] for entry in entries}
+    hubs = {
+        folder: name for name in subject.facts.models if (folder := _hub_folder(subject, name)) in folders
+    }
+    names = {hubs.get(folder, folder) for folder in folders}
     wrong = [f"{FOLDER}{name} is not declared" for name in sorted(names - set(subject.facts.models))]
     wrong += [f"{FOLDER}{name} is missing" for name in subject.facts.models if name not in names]
-    for name in sorted(names & set(subject.facts.models)):
+    for folder, name in hubs.items():
+        wrong += _hub_cache(subject, name, f"{FOLDER}{folder}")
+    for name in sorted((names & set(subject.facts.models)) - set(hubs.values())):
         files = [entry for entry in entries if entry.path.startswith(f"{FOLDER}{name}/")]
         wrong += _model(subject, name, files)
     return Seen(wrong, f"{len(entries)} files of {len(names)} models")
@@ -62,6 +68,31 @@ def _model(subject: Subject, name: str, files: list[Entry]) -> list[str]:
         if f"{FOLDER}{name}/{one}" not in image.tree
     ]
     return wrong
+
+
+def _hub_folder(subject: Subject, name: str) -> str:
+    """Return the folder of a model in the hub's own cache layout; "" where it comes from no hub."""
+    locked = subject.models_lock.get("models", {}).get(name, {})
+    source = next((one for one in locked.get("sources", ()) if one.startswith("hf://")), "")
+    repository = source.removeprefix("hf://").partition("@")[0]
+    return f"models--{repository.replace('/', '--')}" if repository else ""
+
+
+def _hub_cache(subject: Subject, name: str, root: str) -> list[str]:
+    """Compare a hub's cache with the lock: every file under its snapshot, and nothing beside."""
+    image, locked = subject.image, subject.models_lock["models"][name]
+    commit, wanted = locked.get("revision", ""), {one["path"]: one["sha256"] for one in locked["files"]}
+    reference = image.text(f"{root}/refs/main").strip()
+    wrong = [] if reference == commit else [f"{root}/refs/main names {reference or 'nothing'}"]
+    for path, digest in wanted.items():
+        entry = image.find(f"{root}/snapshots/{commit}/{path}")
+        if entry is None:
+            wrong.append(f"{root}/snapshots/{commit}/{path} is missing")
+        elif image.digest(entry) != digest:
+            wrong.append(f"{entry.path} has another sha256 than recorded")
+    own = {f"{root}/refs/main", *(f"{root}/blobs/{digest}" for digest in wanted.values())}
+    inside = (entry.path for entry in image.files if entry.path.startswith(f"{root}/"))
+    return wrong + [f"{path} is in no lock" for path in inside if path not in own]
 
 
 def _json(text: str) -> dict[str, Any]:
