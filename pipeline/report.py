@@ -14,6 +14,7 @@ from pipeline.errors import ChecksFailedError, PipelineError
 from pipeline.packages import with_programs
 from pipeline.proof import Proof, Step
 from pipeline.reproduce import Place, reproduction
+from pipeline.scan_config import Scanner
 from pipeline.variants import Base
 
 VERSION: Final = 1
@@ -115,14 +116,12 @@ def _facts(steps: Sequence[Step], proof: Proof, told: Told) -> dict[str, Any]:
         "module": told.place.module,
         "now": proof.now,
         "budgets": {one.value: _budget(told.config, one.value) for one in proof.variants},
-        "steps": [_step_facts(step, told.place, proof.base) for step in steps],
+        "steps": [_step_facts(step, told.place, proof) for step in steps],
     }
 
 
-def _step_facts(step: Step, place: Place, base: Base) -> dict[str, Any]:
-    # `compare` knows one base only; the small one is the default of all others.
-    chosen = "" if base is Base.SMALL or step.name == "compare" else base.value
-    ours, twin = reproduction(place, step.name, {"variant": step.variant.value, "base": chosen})
+def _step_facts(step: Step, place: Place, proof: Proof) -> dict[str, Any]:
+    ours, twin = reproduction(place, step.name, _arguments(step, proof))
     return {
         "variant": step.variant.value,
         "name": step.name,
@@ -132,6 +131,21 @@ def _step_facts(step: Step, place: Place, base: Base) -> dict[str, Any]:
         "dagger": ours,
         "wheelhouse": twin,
     }
+
+
+def _arguments(step: Step, proof: Proof) -> dict[str, str]:
+    """Return the flags with which a step does the same again; what is the default is "".
+
+    Records of advisories are a directory, whose address nobody knows here: whoever passed it adds it.
+    """
+    # `compare` knows one base only.
+    whole = proof.base is not Base.SMALL and step.name != "compare"
+    arguments = {"variant": step.variant.value, "base": proof.base.value if whole else ""}
+    if step.name == "scan":
+        other = proof.advisories.scanner is not Scanner.GRYPE
+        arguments["scanner"] = proof.advisories.scanner.value if other else ""
+        arguments["offline"] = "true" if proof.advisories.offline else ""
+    return arguments
 
 
 def _budget(config: Config, variant: str) -> dict[str, int | None]:

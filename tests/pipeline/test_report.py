@@ -3,7 +3,11 @@
 import pytest
 
 from pipeline.errors import ChecksFailedError, PipelineError
-from pipeline.report import VERSION, require_good
+from pipeline.proof import Proof, Step
+from pipeline.report import VERSION, _step_facts, require_good
+from pipeline.reproduce import Place
+from pipeline.scan import Advisories
+from pipeline.variants import Base, Variant
 
 FAILURE = {
     "variant": "cpu",
@@ -55,3 +59,19 @@ def test_a_report_of_another_version_is_refused(version):
 
     with pytest.raises(PipelineError, match=r"expected 1\. Run `ci` anew"):
         require_good(report)
+
+
+def test_a_scan_without_a_network_is_repeated_without_one():
+    """The line has every flag that made the step what it was, and no default."""
+    proof = Proof(
+        variants=[Variant.API],
+        base=Base.SLIM,
+        advisories=Advisories(offline=True),
+        now="2026-11-21T10:00:00+00:00",
+    )
+
+    scan = _step_facts(Step(variant=Variant.API, name="scan"), Place(), proof)
+    test = _step_facts(Step(variant=Variant.API, name="test"), Place(), proof)
+
+    assert scan["dagger"] == "dagger call scan --variant=api --base=slim --offline=true"
+    assert test["dagger"] == "dagger call test --variant=api --base=slim"
