@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from oci.content import (
     BLOCK_BYTES,
+    EMPTY_TYPE,
     LONGEST_MANIFEST_BYTES,
     MANIFEST_TYPES,
     OCI_INDEX,
@@ -167,8 +168,15 @@ class Repository:
                 found = self.manifest(fallback_tag(digest))
             except NotFoundError:
                 return []
-        entries = found.children()
+        entries = [self._complete(entry) for entry in found.children()]
         return [entry for entry in entries if artifact_type in ("", entry.get("artifactType"))]
+
+    def _complete(self, entry: Document) -> Document:
+        """Return a descriptor with its manifest's own type: some registries list the configuration's."""
+        if entry.get("artifactType") not in (None, "", EMPTY_TYPE):
+            return entry
+        document = self.manifest(entry["digest"]).document
+        return {**entry, **{key: document[key] for key in ("artifactType", "annotations") if key in document}}
 
     def put_referrer(self, manifest: Manifest) -> None:
         """Store a manifest that has a subject, and see that it is found from there.

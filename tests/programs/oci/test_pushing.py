@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from oci.content import EMPTY, Layout
+from oci.content import EMPTY, EMPTY_TYPE, Layout
 from oci.errors import ConflictError, PassingError, RefusedError, RegistryError
 from oci.normalise import joined
 from oci.plans import Artifact, Plan, PlannedImage
@@ -294,3 +294,18 @@ def test_an_index_is_pushed_after_its_images(
         read = json.loads(skopeo(*words, f"docker://{proxy.address}/index:latest"))
         assert read["architecture"] == architecture
         assert len(repository.referrers(layout.root().digest)) == 1
+
+
+def test_a_list_that_names_the_wrong_type_is_read_all_the_same(
+    registry: str, open_repository: Open, make_layout: Make, tmp_path: Path
+) -> None:
+    """Some registries list the configuration's media type: the referrer's own manifest decides."""
+    repository = open_repository(f"{registry}/mistyped")
+    layout = make_layout(b"mistyped")
+    publish(repository, image_of(layout, sbom(tmp_path / "referrers")))
+    tag = fallback_tag(layout.root().digest)
+    index = repository.manifest(tag)
+    document = index.document
+    document["manifests"][0]["artifactType"] = EMPTY_TYPE
+    repository.put_manifest(type(index).of(document), tag)
+    assert len(repository.referrers(layout.root().digest, "application/vnd.cyclonedx+json")) == 1
