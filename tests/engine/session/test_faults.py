@@ -41,7 +41,7 @@ def leftovers(mark: str, engine: int) -> list[str]:
     return [*processes, *containers, *mounts, *folders]
 
 
-def wait_until(seen: Callable[[], object], limit_s: float = 60) -> None:
+def wait_until(seen: Callable[[], object], limit_s: float = 180) -> None:
     """Wait until something is so."""
     end = time.monotonic() + limit_s
     while not seen():
