@@ -42,7 +42,16 @@ def build(pin: str, out: str) -> bool:
         requirement.write(f"{pin}\n")
         requirement.flush()
         command = [*PIP, *BUILD, "--requirement", requirement.name, "--wheel-dir", out]
-        return subprocess.run(command, check=False).returncode == 0
+        return subprocess.run(command, check=False, env=environment()).returncode == 0
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a build that gives the same bytes again.
+
+    Debug information holds pip's build folder, another one each time; images drop it anyway.
+    """
+    flags = {name: f"{os.environ.get(name, '')} -g0".strip() for name in ("CFLAGS", "CXXFLAGS")}
+    return {**os.environ, **flags, "PYTHONHASHSEED": "0"}
 
 
 def explain(pin: str) -> str:

@@ -47,6 +47,17 @@ def test_extensions_that_exist_as_source_only_are_compiled_and_load(proxy, tmp_p
 
 
 @pytest.mark.slow
+def test_a_source_compiled_twice_gives_the_same_wheel(proxy, tmp_path):
+    """Pip's build folder, another one each time, leaves nothing in a compiled wheel."""
+    assert call(proxy, "wheels", "--variant=api", "-o", str(tmp_path / "once")).returncode == 0
+    edit(proxy / "pyproject.toml", "build_packages = [", 'build_packages = ["file", ')
+    assert call(proxy, "wheels", "--variant=api", "-o", str(tmp_path / "again")).returncode == 0
+
+    [once], [again] = ((tmp_path / name).glob("psycopg2-*.whl") for name in ("once", "again"))
+    assert once.read_bytes() == again.read_bytes()
+
+
+@pytest.mark.slow
 def test_a_package_in_src_starts_by_its_own_script_and_reads_its_data(tmp_path):
     """The command is the project's console script; data files and version are found at run time."""
     service = SERVICES / "packaged"
