@@ -283,7 +283,7 @@ def test_an_index_is_pushed_after_its_images(
     index = joined(layouts, tmp_path / "index")
     bare = {"immutable": (), "moving": ()}
     images = [image_of(layout, sbom(tmp_path / "referrers"), **bare) for layout in layouts]
-    repository = open_repository(f"{proxy.address}/index")
+    repository = open_repository(f"{proxy.address}/platforms")
     publish(repository, *images, image_of(Layout(tmp_path / "index")))
     assert repository.digest("latest") == repository.digest("sha-0123456789ab") == index.digest
     assert repository.tags() == sorted(
@@ -291,7 +291,7 @@ def test_an_index_is_pushed_after_its_images(
     )
     for architecture, layout in zip(("amd64", "arm64"), layouts, strict=True):
         words = ["inspect", "--tls-verify=false", f"--override-arch={architecture}", "--config"]
-        read = json.loads(skopeo(*words, f"docker://{proxy.address}/index:latest"))
+        read = json.loads(skopeo(*words, f"docker://{proxy.address}/platforms:latest"))
         assert read["architecture"] == architecture
         assert len(repository.referrers(layout.root().digest)) == 1
 
