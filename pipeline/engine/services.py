@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -27,8 +28,18 @@ STOP_LIMIT_S: Final = 10
 DIAL_PAUSE_S: Final = 0.05
 DETACH_S: Final = 10
 """How long a service runs on after its last user. Source: Dagger's services.go."""
-LOOPBACK: Final = 77
+LOOPBACK: Final = range(64, 128)
 """Second part of the loopback addresses that services of the host get."""
+
+
+def loopback_address(process: int, number: int) -> str:
+    """Return the address of a process's service of the host, by its number from 1.
+
+    Two processes on one machine have services with equal ports: their addresses differ for as long
+    as their ids do modulo 16,384.
+    """
+    second = LOOPBACK[process // 256 % len(LOOPBACK)]
+    return f"127.{second}.{(process + number // 250) % 256}.{number % 250 + 1}"
 
 
 @dataclass(slots=True)
@@ -152,7 +163,7 @@ class Services:
         frontend ports never meet a port in use.
         """
         self._addresses += 1
-        running = Running(f"127.{LOOPBACK}.{self._addresses // 250}.{self._addresses % 250 + 1}", None)
+        running = Running(loopback_address(os.getpid(), self._addresses), None)
         for front, back in state.ports:
             running.forwards.append(await forward(front, state.host, back, running.address))
         return running
