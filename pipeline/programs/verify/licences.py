@@ -4,12 +4,14 @@ import email
 import json
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
+
+from license_expression import ExpressionError, LicenseWithExceptionSymbol, Licensing
 
 from verify.subject import Subject
 from verify.verdict import CannotTellError, Promise, Seen
 
-WORDS: Final = re.compile(r"[()]|[^\s()]+")
+LICENSING: Final = Licensing()
 SHORT: Final = 64
 """Longer License fields hold the licence's whole text, not its name."""
 NAMES: Final = {
@@ -51,35 +53,21 @@ def licences(subject: Subject) -> Seen:
 
 def permitted(expression: str, allowed: set[str]) -> bool:
     """Return whether an SPDX expression can be met by allowed licences, given in lower case."""
-    words = WORDS.findall(NAMES.get(expression.lower(), expression))
-    return bool(words) and _any(words, allowed) and not words
+    try:
+        terms = LICENSING.parse(NAMES.get(expression.lower(), expression))
+    except ExpressionError:
+        return False
+    return terms is not None and _met(terms, allowed)
 
 
-def _any(words: list[str], allowed: set[str]) -> bool:
-    """Take `a AND b OR c` off the words."""
-    result = _all(words, allowed)
-    while words and words[0].upper() == "OR":
-        words.pop(0)
-        result = _all(words, allowed) or result
-    return result
-
-
-def _all(words: list[str], allowed: set[str]) -> bool:
-    result = _one(words, allowed)
-    while words and words[0].upper() == "AND":
-        words.pop(0)
-        result = _one(words, allowed) and result
-    return result
-
-
-def _one(words: list[str], allowed: set[str]) -> bool:
-    word = words.pop(0) if words else ""
-    if word == "(":
-        result = _any(words, allowed)
-        return words.pop(0) == ")" and result if words else False
-    if words and words[0].upper() == "WITH":
-        del words[:2]  # an exception only adds permissions
-    return NAMES.get(word.lower(), word).lower() in allowed
+def _met(terms: Any, allowed: set[str]) -> bool:
+    if isinstance(terms, LICENSING.OR):
+        return any(_met(term, allowed) for term in terms.args)
+    if isinstance(terms, LICENSING.AND):
+        return all(_met(term, allowed) for term in terms.args)
+    # An exception only adds permissions.
+    licence = terms.license_symbol if isinstance(terms, LicenseWithExceptionSymbol) else terms
+    return NAMES.get(licence.key.lower(), licence.key).lower() in allowed
 
 
 def _wheels(subject: Subject) -> Iterator[tuple[str, str]]:
@@ -102,8 +90,10 @@ def _declared(metadata: "email.message.Message[str, str]") -> str:
 
 def _models(subject: Subject) -> Iterator[tuple[str, str]]:
     for name in subject.facts.models:
+        # A model in the hub's own layout has no record beside it; the lock it is held against has one.
         text = subject.image.text(f"/models/{name}/provenance.json")
-        yield f"model {name}", str(json.loads(text).get("licence", "")) if text else ""
+        record = json.loads(text) if text else subject.models_lock.get("models", {}).get(name, {})
+        yield f"model {name}", str(record.get("licence", ""))
 
 
 def _debian(subject: Subject, allowed: set[str]) -> list[str]:

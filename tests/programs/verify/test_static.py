@@ -1,5 +1,6 @@
 """Each promise that files and settings keep: an image that keeps all, and one that breaks each."""
 
+import json
 import shutil
 import tarfile
 from base64 import b64encode
@@ -139,6 +140,26 @@ def test_a_licence_off_the_list_is_named(small):
     assert small.broken() == ["licences allowed"]
 
 
+@pytest.mark.parametrize(
+    ("expression", "fails"),
+    [
+        ("GPL-3.0-only OR (MIT AND Apache-2.0)", False),
+        ("MIT AND GPL-3.0-only", True),
+        ("Apache License 2.0", False),
+        ("MIT WITH Classpath-exception-2.0", False),
+        ("MIT AND", True),
+        ("", True),
+    ],
+)
+def test_an_expression_of_licences_is_met_or_not(small, expression, fails):
+    """Alternatives, conjunctions, exceptions and names of old are judged; nonsense counts as refused."""
+    small.facts["licences"] = ["MIT", "Apache-2.0"]
+    record = json.dumps({"revision": "r", "licence": expression, "files": []})
+    small.add("models/mini/provenance.json", record)
+
+    assert ("licences allowed" in small.broken()) == fails
+
+
 def test_a_changed_model_is_named(small):
     """A model file has the sha256 that the export recorded."""
     small.add("models/mini/model.onnx", b"oNnx")
@@ -274,8 +295,18 @@ def hub(small):
 
 
 def test_a_hub_cache_is_held_against_the_lock(hub):
-    """The layout that torch services read keeps the promise, too."""
-    assert hub.verdicts()["models match models.lock"]["status"] == "passed"
+    """The layout that torch services read keeps the promises about files and licence, too."""
+    verdicts = hub.verdicts()
+
+    assert verdicts["models match models.lock"]["status"] == "passed"
+    assert verdicts["licences allowed"]["status"] == "passed"
+
+
+def test_the_licence_of_a_hub_cache_is_judged(hub):
+    """Without a record beside the model the licence in the lock counts."""
+    hub.facts["licences"] = ["Apache-2.0"]
+
+    assert "model mini: mit" in hub.verdicts()["licences allowed"]["found"]
 
 
 def test_a_changed_blob_or_one_beside_is_named(hub):
