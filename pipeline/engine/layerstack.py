@@ -25,6 +25,12 @@ def _parsed(path: Path, _version: tuple[int, ...]) -> list[dict[str, Any]]:
     return listed
 
 
+@lru_cache(maxsize=8)
+def _linked(path: Path, version: tuple[int, ...], link: str) -> dict[str, str]:
+    """Return id -> what a field of an index names, made once per version."""
+    return {one["id"]: one.get(link, "") for one in _parsed(path, version)}
+
+
 @dataclass(frozen=True, slots=True)
 class LayerStack:
     """Know the layers of one storage."""
@@ -34,10 +40,16 @@ class LayerStack:
     def _index(self, name: str) -> list[dict[str, Any]]:
         path = self.root / name
         try:
-            seen = path.stat()
-            return _parsed(path, (seen.st_ino, seen.st_mtime_ns, seen.st_size))
+            return _parsed(path, _version(path))
         except (FileNotFoundError, ValueError):
             return []
+
+    def _links(self, name: str, link: str) -> dict[str, str]:
+        path = self.root / name
+        try:
+            return _linked(path, _version(path), link)
+        except (FileNotFoundError, ValueError):
+            return {}
 
     def images(self) -> set[str]:
         """Return the ids of the images."""
@@ -45,8 +57,8 @@ class LayerStack:
 
     def layers(self, image: str) -> tuple[str, ...]:
         """Return an image's layers, the top one first; none for an image that is not there."""
-        tops = {one["id"]: one.get("layer", "") for one in self._index("overlay-images/images.json")}
-        below = {one["id"]: one.get("parent", "") for one in self._index("overlay-layers/layers.json")}
+        tops = self._links("overlay-images/images.json", "layer")
+        below = self._links("overlay-layers/layers.json", "parent")
         chain: list[str] = []
         layer = tops.get(image, "")
         while layer in below:
@@ -81,3 +93,8 @@ class LayerStack:
     def note(self, image: str) -> Path:
         """Return the folder of an image's own documents; as old as the image."""
         return self.root / "overlay-images" / image
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    seen = path.stat()
+    return seen.st_ino, seen.st_mtime_ns, seen.st_size

@@ -5,10 +5,8 @@ import base64
 import contextlib
 import hmac
 import json
-import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,8 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-Answer = dict[str, Any] | bytes
-Query = Callable[[str], Awaitable[Answer]]
+from pipeline.engine.listening import Answer, Query
 
 BODY_LIMIT_BYTES: Final = 64 * 10**6
 """Larger values belong in a file or directory of the host."""
@@ -79,32 +76,15 @@ def _json(answer: Answer) -> Response:
     return Response(content, media_type="application/json")
 
 
-@contextlib.asynccontextmanager
-async def serve(query: Query) -> AsyncIterator[tuple[int, str]]:
-    """Listen on a free port of the loopback; give port and token; stop at the end."""
-    token = secrets.token_hex(16)
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(512)
+async def serve(listener: socket.socket, query: Query, token: str, over: asyncio.Event) -> None:
+    """Answer clients on a listening socket until the session is over."""
     config = uvicorn.Config(
         application(query, token), log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(_serve(server, listener))
-    try:
-        yield listener.getsockname()[1], token
-    finally:
-        server.should_exit = True
-        server.force_exit = True
-        await task
-        listener.close()
-
-
-async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Run uvicorn without its signal handlers: the session decides when to end."""
-    with contextlib.ExitStack() as stack:
-        stack.callback(lambda: None)
-        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
-        await server.serve(sockets=[listener])
+    # Without uvicorn's signal handlers: the session decides when to end.
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    await over.wait()
+    server.should_exit = server.force_exit = True
+    await task

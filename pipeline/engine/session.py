@@ -23,7 +23,7 @@ from graphql.validation import (
     ValuesOfCorrectTypeRule,
 )
 
-from pipeline.engine import ops, server
+from pipeline.engine import ops
 from pipeline.engine.api import load_api
 from pipeline.engine.apitable import ApiTable
 from pipeline.engine.buildah import Buildah
@@ -34,6 +34,7 @@ from pipeline.engine.errors import DamagedError, EngineError
 from pipeline.engine.graph import Op
 from pipeline.engine.handlers import HANDLERS
 from pipeline.engine.housekeeping import Limits, tidy
+from pipeline.engine.listening import Answer, listen
 from pipeline.engine.network import Network, network_name
 from pipeline.engine.progress import Progress
 from pipeline.engine.runner import CommandError, ProcessRunner, Runner
@@ -110,7 +111,7 @@ class Session:
             )
             session = cls(load_api(store.root / "api"), store, engine, plan)
             try:
-                async with server.serve(session.answer) as (session.port, session.token):
+                async with listen(session.answer) as (session.port, session.token):
                     engine.door = {
                         "DAGGER_SESSION_PORT": str(session.port),
                         "DAGGER_SESSION_TOKEN": session.token,
@@ -190,7 +191,7 @@ class Session:
         assert isinstance(result, ExecutionResult)  # noqa: S101 - no incremental delivery is asked for
         return result
 
-    async def answer(self, text: str) -> server.Answer:
+    async def answer(self, text: str) -> Answer:
         """Answer one query of the protocol."""
         if "IntrospectionQuery" in text or "__schema" in text:
             return await self._introspection(text)
@@ -216,7 +217,7 @@ class Session:
             shown["extensions"] = original.extensions
         return shown
 
-    async def _introspection(self, text: str) -> server.Answer:
+    async def _introspection(self, text: str) -> Answer:
         """Answer an introspection query from a file: the schema changes with the client only."""
         stamp = hashlib.sha256(f"{self.table.fingerprint} {text}".encode()).hexdigest()[:24]
         cached = self.store.root / "api" / f"introspection-{stamp}.json"

@@ -43,6 +43,8 @@ class Snapshots:
     _mounted: dict[str, asyncio.Future[Path]] = field(default_factory=dict)
     _sound: set[str] = field(default_factory=set)
     """Trees and layers that this session found as they were stored, or stored itself."""
+    _checks: dict[str, asyncio.Future[bool]] = field(default_factory=dict)
+    """Those that are being compared with their seals: several operations read one base at once."""
 
     async def root_of(self, snapshot: Snapshot | None) -> Path:
         """Return the host path at which a snapshot can be read until the session ends."""
@@ -62,27 +64,35 @@ class Snapshots:
 
     async def _expect_sound_tree(self, key: str) -> None:
         """Raise DamagedError, and remove the tree, when it is not as it was stored."""
-        if key in self._sound:
-            return
-        tree = self.store.tree(key)
-        if not await asyncio.to_thread(self.store.seals.intact, key, tree):
+        if not await self._is_sound(key, self.store.tree(key)):
             await asyncio.to_thread(self.store.discard_tree, key)
             raise DamagedError(f"the stored tree {key} was changed or removed")
-        self._sound.add(key)
 
     async def _expect_sound_image(self, image: str) -> None:
         """Raise DamagedError, and remove what rests on it, when a layer is not as it was stored."""
         stack = self.buildah.stack
         for layer in stack.layers(image):
-            if layer in self._sound:
-                continue
-            if not await asyncio.to_thread(self.store.seals.intact, layer, stack.folder(layer) / "diff"):
+            if not await self._is_sound(layer, stack.folder(layer) / "diff"):
                 await self.buildah.discard_layer(layer)
                 self.store.seals.drop(layer)
                 self._mounted.clear()
                 self.images = self.buildah.images()
                 raise DamagedError(f"the stored layer {layer[:12]} was changed or removed")
-            self._sound.add(layer)
+
+    async def _is_sound(self, name: str, folder: Path) -> bool:
+        """Say whether a tree or layer is as it was stored; looked at once in a session."""
+        if name in self._sound:
+            return True
+        if name not in self._checks:
+            look = asyncio.to_thread(self.store.seals.intact, name, folder)
+            self._checks[name] = asyncio.ensure_future(look)
+        try:
+            sound = await asyncio.shield(self._checks[name])
+        finally:
+            self._checks.pop(name, None)
+        if sound:
+            self._sound.add(name)
+        return sound
 
     async def empty_root(self) -> Path:
         """Return a folder without entries."""
@@ -125,7 +135,13 @@ class Snapshots:
     async def edited(
         self, state: DirectoryState, what: object, edit: Callable[[Path], None]
     ) -> DirectoryState:
-        """Return a directory like `state` after `edit` changed a private clone of it."""
+        """Return a directory like `state` after `edit` changed a private clone of it.
+
+        What is there already needs no look at what it was made from: of a chain only the end is read.
+        """
+        key = digest_of("edit", state.key, what)
+        if self.store.has_tree(key):
+            return DirectoryState(Snapshot(key))
         source = await self.path_of(state)
 
         def make(made: Path) -> None:
@@ -133,7 +149,7 @@ class Snapshots:
             clone(source, made)
             edit(made)
 
-        return DirectoryState(await self.tree(digest_of("edit", state.key, what), make))
+        return DirectoryState(await self.tree(key, make))
 
     async def layered(
         self,

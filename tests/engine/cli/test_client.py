@@ -48,6 +48,50 @@ def test_beartype_is_given_back():
     )
 
 
+def test_telemetry_is_loaded_when_it_is_used():
+    """The client's import leaves OpenTelemetry's SDK out; what asks for it finds the real one."""
+    text = "import sys\nprint('opentelemetry.sdk.trace' in sys.modules)\n"
+    text += "from dagger import telemetry\ntelemetry.initialize()\n"
+    text += "print('opentelemetry.sdk.trace' in sys.modules, telemetry.SERVICE_NAME)"
+
+    assert run(text) == "False\nTrue dagger-python-sdk\n"
+
+
+COUNTED = """
+import asyncio
+from pipeline.engine.cli.project import Settings, open_session
+from pipeline.engine.session import Session
+
+asked = []
+answer = Session.answer_document
+
+async def counting(self, document):
+    asked.append(document)
+    return await answer(self, document)
+
+Session.answer_document = counting
+
+async def main():
+    kept = dag.directory().with_new_file("a", "1")
+    for _ in range(2):
+        async with open_session(Settings(silent=True)):
+            alone = len(asked)
+            names = [await dag.directory().with_directory(at, kept).entries() for at in ("x", "y", "z")]
+            made = len(asked) - alone
+            synced = await kept.sync()
+            print(made, names[-1], await synced.id() == await kept.id(), len(asked) - alone)
+
+asyncio.run(main())
+"""
+
+
+def test_an_id_is_asked_for_once_in_a_session(tmp_path, monkeypatch):
+    """Three uses are four queries; what `sync` gave has its id; another session asks anew."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    assert run(COUNTED) == "4 ['z/'] True 5\n" * 2
+
+
 def test_each_method_is_checked_once():
     """The first call puts the checked method in place of the stand-in."""
     made = []
