@@ -53,6 +53,7 @@ def import_client() -> None:
             del modules["httpx._main"]
     _share_converters()
     _remember_ids()
+    _tell_texts_first()
 
 
 def _defer_telemetry() -> None:
@@ -97,6 +98,21 @@ def _remember_ids() -> None:
         return ids[id(held)][1]
 
     context.execute = execute
+
+
+def _tell_texts_first() -> None:
+    """Let the client see at a glance that texts and numbers are no objects of it.
+
+    It asks of every argument of every step, by a protocol, which takes 0.02 ms each time.
+    """
+    core: Any = sys.modules.get("dagger.client._core")
+    if not all(callable(getattr(core, name, None)) for name in ("is_id_type", "is_id_type_sequence")):
+        return
+    single, several = core.is_id_type, core.is_id_type_sequence
+    core.is_id_type = lambda value: not isinstance(value, (str, int, list)) and single(value)
+    core.is_id_type_sequence = lambda value: (
+        isinstance(value, (list, tuple)) and not any(isinstance(one, str) for one in value) and several(value)
+    )
 
 
 def _share_converters() -> None:
