@@ -8,7 +8,6 @@ from weakref import WeakKeyDictionary
 
 import anyio
 import dagger
-from dagger import dag
 
 from pipeline import source as sources
 from pipeline.builder import Builder
@@ -29,11 +28,13 @@ from pipeline.images import (
     layer,
     prove,
     runtime_image,
+    with_layers,
 )
 from pipeline.lock import REFRESH, Lock, check_fresh
 from pipeline.materials import TOOLS, ground_material, model_material, wheels_material
 from pipeline.models import Hub, Kitchen, model_directories, shipped
-from pipeline.rootfs import SmallRoot, base_image, small_root
+from pipeline.packing import archived, unarchived
+from pipeline.rootfs import base_image
 from pipeline.sbom import Subject as Listed
 from pipeline.variants import VARIANTS, Base, Variant
 from pipeline.wheels import wheel_directory
@@ -163,17 +164,16 @@ class Assembly:
             group.start_soon(self.models, variant)
             group.start_soon(self._ground, variant, base)
             group.start_soon(self._application)
-        bottom, venv = await self._ground(variant, base)
+        ground = await self._ground(variant, base)
         models = await self.models(variant)
         parts = (
-            *environment_layers(venv, variant),
             *(layer(MODELS, shipped(name, model, self.config, variant)) for name, model in models.items()),
             *await self._application(),
         )
         base_reference = await self.builder.reference()
         cuda = cuda_labels(self.cuda_image(variant))
         labels = {**image_labels(self.config, variant), **base_labels(base_reference), **cuda}
-        return runtime_image(bottom, parts, self.config, variant, labels)
+        return runtime_image(ground, parts, self.config, variant, labels)
 
     @once
     async def _application(self) -> tuple[dagger.Directory, ...]:
@@ -181,30 +181,25 @@ class Assembly:
         return await app_layers(self.builder, await sources.application(self.source, self.config))
 
     @once
-    async def _ground(self, variant: Variant, base: Base) -> tuple[dagger.Container, dagger.Directory]:
+    async def _ground(self, variant: Variant, base: Base) -> dagger.Container:
         """Return what the service stands on: the base, and the environment proven on it."""
         if self.cache is None or base is Base.SLIM or self.cuda_image(variant):
-            venv = await self._environment(variant)
-            workshop, declared = await self.workshop(), self.config.variant(variant)
-            bottom = await base_image(workshop, venv.tree, declared, base)
-            await prove(workshop, bottom, venv.tree, venv.pruned)
-            return bottom, venv.tree
-        material = ground_material(self.config, variant, await self.lock(variant))
-        parts = await self._shared(material, partial(self._joined_ground, variant))
-        root = SmallRoot(bottom=parts.directory("bottom"), libraries=parts.directory("libraries"))
-        return await root.image(self.builder), parts.directory("venv")
+            return await self._proven_ground(variant, base)
+        made: list[dagger.Container] = []
 
-    async def _joined_ground(self, variant: Variant) -> dagger.Directory:
-        """Return the small base and the environment proven on it as one directory, which is shared."""
+        async def make() -> dagger.Directory:
+            made.append(await self._proven_ground(variant, base))
+            return archived(made[0])
+
+        found = await self._shared(ground_material(self.config, variant, await self.lock(variant)), make)
+        return made[0] if made else unarchived(self.builder, found)
+
+    async def _proven_ground(self, variant: Variant, base: Base) -> dagger.Container:
         venv = await self._environment(variant)
-        workshop = await self.workshop()
-        root = await small_root(workshop, venv.tree, self.config.variant(variant))
-        await prove(workshop, await root.image(workshop), venv.tree, venv.pruned)
-        parts = {"bottom": root.bottom, "libraries": root.libraries, "venv": venv.tree}
-        joined = dag.directory()
-        for name, part in parts.items():
-            joined = joined.with_directory(name, part)
-        return joined
+        workshop, declared = await self.workshop(), self.config.variant(variant)
+        bottom = await base_image(workshop, venv.tree, declared, base)
+        await prove(workshop, bottom, venv.tree, venv.pruned)
+        return with_layers(bottom, environment_layers(venv.tree, variant))
 
     async def _environment(self, variant: Variant) -> Environment:
         wheels = await self.wheels(variant)

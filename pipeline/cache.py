@@ -124,17 +124,19 @@ class Cache:
 
     async def _taken(self, builder: Builder, key: str) -> dagger.Directory | None:
         """Return the entry of a key; an engine that asked once remembers the answer."""
-        asking = steady_client(builder, self.registry)
-        fetched = asking.with_exec(self._command("take", key, "/out"))
+        # Onto mounts: what is written there is kept as it is and is no layer of anything.
+        asking = steady_client(builder, self.registry).with_mounted_directory("/fetched", dag.directory())
+        fetched = asking.with_exec(self._command("take", key, "/fetched"))
         if not json.loads(await fetched.stdout())["found"]:
             return None
         opened = (
             with_programs(builder.base(), "oci")
-            .with_mounted_directory("/in", fetched.directory("/out"))
+            .with_mounted_directory("/in", fetched.directory("/fetched"))
+            .with_mounted_directory("/opened", dag.directory())
             .with_mounted_file("/keys/cache.pub", self.public_key)
-            .with_exec([*OCI, "open", key, "/in", "/out", "--public-key", "/keys/cache.pub"])
+            .with_exec([*OCI, "open", key, "/in", "/opened/tree", "--public-key", "/keys/cache.pub"])
         )
-        return await opened.directory("/out").sync()
+        return await opened.directory("/opened/tree").sync()
 
     async def _store(self, builder: Builder, key: str, made: dagger.Directory) -> None:
         """Sign and push a directory, unless the registry has an entry of its key."""

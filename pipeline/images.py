@@ -138,6 +138,13 @@ async def app_layers(builder: Builder, application: dagger.Directory) -> tuple[d
     return tuple(layer(APP, placed.directory(share)) for share in shares)
 
 
+def with_layers(image: dagger.Container, layers: Sequence[dagger.Directory]) -> dagger.Container:
+    """Return the image with these layers above it, each rooted at "/"."""
+    for part in layers:
+        image = image.with_directory("/", part)
+    return image
+
+
 def runtime_image(
     base: dagger.Container,
     layers: Sequence[dagger.Directory],
@@ -148,16 +155,14 @@ def runtime_image(
     """Return the image: the layers on the base, and the configuration of a service that is not root.
 
     Args:
-        base: interpreter and OS libraries.
-        layers: CUDA libraries, wheels, models, application, each rooted at "/"; rarest change first.
+        base: interpreter, OS libraries and the environment.
+        layers: models, application, each rooted at "/"; rarest change first.
         config: what the service declares.
         variant: which of its images.
         labels: those of the image.
 
     """
-    image = base
-    for part in layers:
-        image = image.with_directory("/", part)
+    image = with_layers(base, layers)
     declared = config.variant(variant)
     hub = {"HF_HUB_CACHE": MODELS} if HUB_LAYOUT in config.exports(variant).values() else {}
     variables = {**ENVIRONMENT, **hub, **VARIANTS[variant].env, **config.service.env, **declared.env}

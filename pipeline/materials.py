@@ -12,7 +12,15 @@ TOOLS: Final = Material(kind="tools", facts={}, texts=("builder.py", "programs/t
 """The pinned tools, installed."""
 WHEELS: Final = ("builder.py", "wheels.py", "programs/*_wheels.py", "programs/debian_packages.py")
 MODELS: Final = ("builder.py", "models.py", "packages.py", "programs/models/**/*")
-GROUND: Final = ("builder.py", "images.py", "rootfs.py", "wheels.py", "programs/*.py", "programs/tools.txt")
+GROUND: Final = (
+    "builder.py",
+    "images.py",
+    "packing.py",
+    "rootfs.py",
+    "wheels.py",
+    "programs/*.py",
+    "programs/tools.txt",
+)
 
 
 def wheels_material(lock: Lock, packages: tuple[str, ...]) -> Material:
@@ -40,14 +48,14 @@ def model_material(service: ServiceConfig, name: str, models_lock: str, recipe: 
 
 
 def ground_material(config: Config, variant: Variant, lock: Lock) -> Material:
-    """Return what an environment and the root below it are made from."""
+    """Return what the layers of an environment and of the root below it are made from."""
     declared = config.variant(variant)
     facts = {
         "lock": lock.text,
         "options": [declared.keep, declared.os_packages, declared.build_packages],
         "script": config.service.command[0],
     }
-    return Material(kind="ground", facts=facts, texts=GROUND)
+    return Material(kind="layers", facts=facts, texts=GROUND)
 
 
 def _locked(models_lock: str, name: str) -> Any:

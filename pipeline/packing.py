@@ -12,6 +12,7 @@ from pipeline.builder import Builder
 from pipeline.packages import with_packages, with_programs
 
 LAYERS: Final = "/var/cache/wheelhouse-layers"
+ARCHIVE: Final = "image.tar"
 
 
 @dagger.enum_type
@@ -64,6 +65,17 @@ async def normalised(builder: Builder, image: dagger.Container, form: Form) -> P
         .with_exec(command)
     )
     return await Prepared.of(made.directory("/out"))
+
+
+def archived(image: dagger.Container) -> dagger.Directory:
+    """Return the layers of an image as a directory that machines share."""
+    packed = image.as_tarball(forced_compression=dagger.ImageLayerCompression.Zstd)
+    return dag.directory().with_file(ARCHIVE, packed)
+
+
+def unarchived(builder: Builder, found: dagger.Directory) -> dagger.Container:
+    """Return the image of an archive: its layers are those that were packed, byte for byte."""
+    return builder.empty().import_(found.file(ARCHIVE))
 
 
 async def indexed(builder: Builder, images: Sequence[Prepared]) -> Prepared:

@@ -1,6 +1,5 @@
 """Stage 5a of 8: the base image and an environment in, the smallest root that runs it out."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import dagger
@@ -28,21 +27,6 @@ INIT: Final = "tini"
 ASSEMBLE: Final = ("python3", "/programs/assemble_rootfs.py", "--out", "/out")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SmallRoot:
-    """Of the base only what runs the service: interpreter and init below, what the wheels need above."""
-
-    bottom: dagger.Directory
-    """Equal for all services of one Python."""
-    libraries: dagger.Directory
-    """What the wheels and `os_packages` need beyond that; empty when it is nothing."""
-
-    async def image(self, builder: Builder) -> dagger.Container:
-        """Return it as one or two layers whose times do not depend on the clock."""
-        bottom = builder.empty().with_directory("/", _fixed(self.bottom))
-        return await _with_libraries(bottom, self.libraries)
-
-
 async def base_image(
     builder: Builder, venv: dagger.Directory, declared: VariantConfig, base: Base
 ) -> dagger.Container:
@@ -54,17 +38,21 @@ async def base_image(
 
     """
     if base is Base.SMALL:
-        return await (await small_root(builder, venv, declared)).image(builder)
+        return await _small_root(builder, venv, declared)
     whole = builder.with_debian_packages(INIT, *declared.os_packages)
     return await _with_libraries(whole, await _libraries(builder, venv, declared, whole.rootfs()))
 
 
-async def small_root(builder: Builder, venv: dagger.Directory, declared: VariantConfig) -> SmallRoot:
-    """Return the smallest root for an environment; raises as `base_image` does."""
+async def _small_root(builder: Builder, venv: dagger.Directory, declared: VariantConfig) -> dagger.Container:
+    """Return the smallest root: interpreter and init below, what the wheels and `os_packages` need above.
+
+    The lower layer is equal for all services of one Python.
+    """
     keep = [word for rule in declared.keep for word in ("--keep", rule)]
     tools = builder.with_tools(builder.with_debian_packages(INIT), *PROGRAMS)
     bottom = await tools.with_exec([*ASSEMBLE, "--package", INIT, *keep]).directory("/out/rootfs").sync()
-    return SmallRoot(bottom=bottom, libraries=await _libraries(builder, venv, declared, bottom))
+    libraries = await _libraries(builder, venv, declared, bottom)
+    return await _with_libraries(builder.empty().with_directory("/", _fixed(bottom)), libraries)
 
 
 async def _with_libraries(image: dagger.Container, libraries: dagger.Directory) -> dagger.Container:

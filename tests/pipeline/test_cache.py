@@ -37,6 +37,21 @@ THROUGH = """
     ).stdout()
     print(json.dumps({"made": bool(made), "listed": listed}))
 """
+ARCHIVED = """
+    from pipeline.builder import Builder
+    from pipeline.images import with_layers
+    from pipeline.packing import archived, unarchived
+    builder = Builder(image=BASE)
+    def layer(name):
+        tree = dag.directory().with_new_file(f"srv/{name}", name, permissions=0o755)
+        return tree.with_symlink(name, f"srv/link-{name}").with_timestamps(315532800)
+    made = with_layers(builder.empty(), [layer("low"), layer("high")])
+    again = unarchived(builder, archived(made))
+    async def packed(image):
+        above = with_layers(image, [layer("above")]).with_label("above", "yes")
+        return await above.as_tarball().digest(exclude_metadata=True)
+    print(json.dumps([await packed(made), await packed(again), await packed(builder.empty())]))
+"""
 Machine = Callable[..., tuple[dict[str, object], str]]
 
 
@@ -136,3 +151,13 @@ def test_a_cache_without_a_key_is_refused(proxy: Proxy, tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "--cache without a key" in done.stderr
     assert "openssl genpkey" in done.stderr
+
+
+def test_layers_of_an_archive_are_those_that_were_made(tmp_path: Path) -> None:
+    """An image built on what another machine packed is the image built on the original, byte for byte."""
+    done = run_session(tmp_path, ARCHIVED)
+    assert done.returncode == 0, done.stderr[-2000:]
+    made, again, other = json.loads(done.stdout)
+
+    assert made == again
+    assert made != other
