@@ -17,6 +17,10 @@ from scan.index import DATA, open_index
 from scan.match import match
 
 TOOL: Final = "wheelhouse-scan 1 (OSV)"
+NO_DATA: Final = (
+    "no advisory data was given and no scanner is configured; pass --advisories, or set grype or "
+    "osv in [tool.wheelhouse.scan] to an image with its digest"
+)
 PIN: Final = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;]+)(?:\s*;\s*(.*?))?(?=\s+--hash|\s*\\?$)")
 
 
@@ -35,20 +39,30 @@ def scan_python(
     components = bill.of("pypi")
     expected = expected_pins(lock) or {f"{one.name}=={one.version}" for one in components}
     if advisories is None:
-        reason = (
-            "no advisory data was given and no scanner is configured; pass --advisories, or set grype or "
-            "osv in [tool.wheelhouse.scan] to an image with its digest"
-        )
-        return Coverage(part="python", status="skipped", reason=reason, expected=len(expected)), [], []
+        return Coverage(part="python", status="skipped", reason=NO_DATA, expected=len(expected)), [], []
     try:
         data = _opened(advisories)
-        found, missing = control(data)
+        controls = control(data)
         findings = match(components, data)
     except AdvisoryDataError as error:
         reason = f"AdvisoryDataError: {error}"
         return Coverage(part="python", status="failed", reason=reason, expected=len(expected)), [], []
+    future = data.future(now)
+    notes = [f"{future} advisories are dated in the future"] if future else []
     listed = {f"{canonicalize_name(one.name)}=={one.version}" for one in components}
-    coverage = Coverage(
+    return _coverage(data, controls, listed, expected, now), findings, notes
+
+
+def _coverage(
+    data: Advisories,
+    controls: tuple[str, tuple[str, ...]],
+    listed: set[str],
+    expected: set[str],
+    now: datetime,
+) -> Coverage:
+    """Return what was scanned of what was expected, both `name==version`."""
+    found, missing = controls
+    return Coverage(
         part="python",
         status="scanned",
         tool=TOOL,
@@ -61,9 +75,6 @@ def scan_python(
         control=found,
         control_missing=missing,
     )
-    future = data.future(now)
-    notes = [f"{future} advisories are dated in the future"] if future else []
-    return coverage, findings, notes
 
 
 def _opened(place: Path) -> Advisories:
