@@ -1,8 +1,8 @@
 """Stage 8 of 8: what speaks for an image: the scan that it must pass, and what is attached to it."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -44,12 +44,22 @@ class Wanted:
     @property
     def arguments(self) -> dict[str, str]:
         """Return what of it the statement says; logins and keys are no part of it."""
-        return {
+        wishes, known = self.wishes, self.advisories
+        words = {
             "address": self.registry.address,
             "compression": self.compression.value,
-            "scanner": self.advisories.scanner.value,
-            "tags": ",".join(self.wishes.extra),
+            "platforms": ",".join(self.platforms),
+            "scanner": "" if known.directory or known.file else known.scanner.value,
+            "tags": ",".join(wishes.extra),
         }
+        flags = {
+            "advisories": bool(known.directory or known.file),
+            "allow-dirty": wishes.allow_dirty,
+            "branch": wishes.branch,
+            "latest": wishes.latest,
+            "offline": known.offline,
+        }
+        return {**words, **{name: "true" for name, is_set in flags.items() if is_set}}
 
 
 async def published(
@@ -75,16 +85,7 @@ async def published(
     state = await git_state(repository, with_branch=wanted.wishes.branch)
     image_tags(state, wanted.wishes)
     created = await commit_time(assembly.builder, repository, state.commit) if state.commit else 0
-    evidence = partial(
-        Evidence,
-        address=wanted.registry.address,
-        state=state,
-        source=await repository.url() or "",
-        advisories=wanted.advisories,
-        now=now,
-        signing_key=wanted.signing_key,
-        arguments=wanted.arguments,
-    )
+    evidence = partial(Evidence, state=state, source=await repository.url() or "", wanted=wanted, now=now)
     publication = Publication(
         registry=wanted.registry,
         state=state,
@@ -117,18 +118,12 @@ class Evidence:
     """What is found out about the images of one publication, each once."""
 
     assembly: Assembly
-    address: str
-    """Repository that the images go to."""
     state: GitState
     source: str
     """URL of the git repository; "" for a local one."""
-    advisories: Advisories
+    wanted: Wanted
     now: str
     """ISO 8601 time of the scan."""
-    signing_key: dagger.Secret | None = None
-    """PEM of an ECDSA P-256 key; None: the statement is attached without a signature."""
-    arguments: Mapping[str, str] = field(default_factory=dict)
-    """What the caller asked for; secrets are left out of the statement."""
 
     @property
     def gates(self) -> tuple[Gate, ...]:
@@ -153,7 +148,9 @@ class Evidence:
             location=f"requirements/{variant.value}.txt",
         )
         config = self.assembly.config.service.scan
-        return await findings(self.assembly.builder, question, self.advisories, config, self.now).sync()
+        return await findings(
+            self.assembly.builder, question, self.wanted.advisories, config, self.now
+        ).sync()
 
     async def test(self, subject: Subject) -> None:
         """Run the tests.
@@ -190,8 +187,8 @@ class Evidence:
         statement = await self._statement(variant, image, texts[CYCLONEDX], found)
         documents = [Document(name=name, text=text, media_type=LISTS[name]) for name, text in texts.items()]
         documents.append(Document(name=FINDINGS, text=found, media_type=FINDINGS_TYPE, once=True))
-        if self.signing_key:
-            bundles = signed(self.assembly.builder, {STATEMENT: statement}, self.signing_key, self.now)
+        if key := self.wanted.signing_key:
+            bundles = signed(self.assembly.builder, {STATEMENT: statement}, key, self.now)
             return await referrers(documents, bundles)
         kind = {"in-toto.io/predicate-type": PREDICATE}
         unsigned = Document(
@@ -205,7 +202,7 @@ class Evidence:
 
     async def _statement(self, variant: Variant, image: Prepared, bill: str, found: str) -> str:
         facts = BuildFacts(
-            name=self.address,
+            name=self.wanted.registry.address,
             digest=image.digest,
             sbom=bill,
             lock=(await self.assembly.lock(variant)).text,
@@ -213,10 +210,22 @@ class Evidence:
             dirty=self.state.dirty,
             source=self.source,
             engine=f"{await dag.engine().name()} {await dag.version()}",
-            arguments={**self.arguments, "variant": variant.value},
+            arguments={**self.wanted.arguments, **_settings(self.assembly), "variant": variant.value},
             findings=found,
         )
         return provenance(facts)
+
+
+def _settings(assembly: Assembly) -> dict[str, str]:
+    """Return the flags that the assembly was made with; logins are no part of it."""
+    builder = assembly.builder
+    return {
+        "cuda-base": builder.cuda_image,
+        "hf-endpoint": assembly.hub.endpoint,
+        "index-url": builder.index_url,
+        "platform": builder.platform,
+        "python-image": builder.image,
+    }
 
 
 def _compact(text: str) -> str:

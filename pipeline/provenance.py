@@ -79,7 +79,7 @@ def without_credentials(text: str) -> str:
 
 def _safe(arguments: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in sorted(arguments.items()):
-        if not SECRET.search(name):
+        if value and not SECRET.search(name):
             yield name, without_credentials(value)
 
 

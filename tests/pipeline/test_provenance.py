@@ -95,6 +95,14 @@ def test_no_secret_and_no_hash_of_one_is_written(arguments):
     assert not any(secret in provenance(replace(FACTS, arguments=arguments)) for secret in SECRETS)
 
 
+def test_arguments_are_external_parameters_and_empty_ones_are_none():
+    """What the caller passed is said as it was passed; what was left at its default is not."""
+    facts = replace(FACTS, arguments={"variant": "cpu", "index-url": "", "latest": "true"})
+    definition = json.loads(provenance(facts))["predicate"]["buildDefinition"]
+
+    assert definition["externalParameters"] == {"variant": "cpu", "latest": "true"}
+
+
 def test_credentials_of_the_repository_are_not_written():
     """A remote with a token in its URL is written without it."""
     text = provenance(replace(FACTS, source="https://x-access-token:ghp_x@example.org/me/app"))
