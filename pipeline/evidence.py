@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import metadata
 from typing import Final
 
 import dagger
@@ -210,6 +211,7 @@ class Evidence:
             dirty=self.state.dirty,
             source=self.source,
             engine=f"{await dag.engine().name()} {await dag.version()}",
+            module=_module_version(),
             arguments={**self.wanted.arguments, **_settings(self.assembly), "variant": variant.value},
             findings=found,
         )
@@ -226,6 +228,13 @@ def _settings(assembly: Assembly) -> dict[str, str]:
         "platform": builder.platform,
         "python-image": builder.image,
     }
+
+
+def _module_version() -> str:
+    try:
+        return metadata.version("wheelhouse")
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _compact(text: str) -> str:

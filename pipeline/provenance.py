@@ -15,6 +15,8 @@ from urllib.parse import urlsplit, urlunsplit
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 PREDICATE: Final = "https://slsa.dev/provenance/v1"
 BUILD_TYPE: Final = "urn:wheelhouse:image-build:1"
+LOCK_FORM: Final = "one line a pin, sorted by name: name==version[ ; marker] --hash=sha256:… …"
+"""What is hashed of a lock, so that comments and line breaks of the file do not count."""
 SECRET: Final = re.compile(r"auth|credential|key|netrc|passw|secret|token", re.IGNORECASE)
 """Arguments with such a name are left out, whatever they hold: not even a hash of them is written."""
 
@@ -39,6 +41,8 @@ class BuildFacts:
     """URL of the repository."""
     engine: str
     """Engine and version: "embedded 0.1.0", "dagger v0.21.8"."""
+    module: str = ""
+    """Version of this module."""
     builder: str = "urn:wheelhouse:local"
     """Who built: the URI of a workflow, or the default."""
     arguments: Mapping[str, str] = field(default_factory=dict)
@@ -61,7 +65,7 @@ def provenance(facts: BuildFacts) -> str:
                 "resolvedDependencies": list(_materials(facts)),
             },
             "runDetails": {
-                "builder": {"id": facts.builder, "version": {"engine": facts.engine}},
+                "builder": {"id": facts.builder, "version": dict(_versions(facts))},
                 "byproducts": list(_byproducts(facts)),
             },
         },
@@ -77,6 +81,12 @@ def without_credentials(text: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
+def _versions(facts: BuildFacts) -> Iterator[tuple[str, str]]:
+    yield "engine", facts.engine
+    if facts.module:
+        yield "wheelhouse", facts.module
+
+
 def _safe(arguments: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in sorted(arguments.items()):
         if value and not SECRET.search(name):
@@ -88,7 +98,8 @@ def _materials(facts: BuildFacts) -> Iterator[dict[str, Any]]:
     place = without_credentials(facts.source)
     if facts.commit:
         yield {"uri": f"git+{place}" if place else "git+.", "digest": {"gitCommit": facts.commit}}
-    yield {"name": "lock", "digest": {"sha256": sha256(facts.lock.encode()).hexdigest()}}
+    digest = sha256(facts.lock.encode()).hexdigest()
+    yield {"name": "lock", "digest": {"sha256": digest}, "annotations": {"form": LOCK_FORM}}
     for component in json.loads(facts.sbom)["components"]:
         yield from _material(component)
 

@@ -95,6 +95,13 @@ def test_no_secret_and_no_hash_of_one_is_written(arguments):
     assert not any(secret in provenance(replace(FACTS, arguments=arguments)) for secret in SECRETS)
 
 
+def test_engine_and_module_are_named_with_their_versions():
+    """Who built is said with what it was built by."""
+    run = json.loads(provenance(replace(FACTS, module="0.1.0")))["predicate"]["runDetails"]
+
+    assert run["builder"]["version"] == {"engine": "embedded 0.1.0", "wheelhouse": "0.1.0"}
+
+
 def test_arguments_are_external_parameters_and_empty_ones_are_none():
     """What the caller passed is said as it was passed; what was left at its default is not."""
     facts = replace(FACTS, arguments={"variant": "cpu", "index-url": "", "latest": "true"})
