@@ -32,7 +32,8 @@ class Laid:
     """Hold one container made ready to run: where its mounts came from."""
 
     working: Working
-    spec: Path
+    bundle: Path
+    """Folder in memory with what the runtime is given."""
     scratch: Path
     stubs: list[Path] = field(default_factory=list)
     """Mount points that the runtime will create and that must not stay."""
@@ -76,9 +77,7 @@ async def attach(engine: "Engine", mount: Mount, laid: Laid) -> dict[str, Any]:
         case CacheState() as cache:
             return bind(str(await _cache_folder(engine, mount, cache, laid)), mount.target)
         case SecretState() as secret:
-            held = laid.spec.with_name(
-                f"{laid.spec.stem}-secret-{len(list(laid.spec.parent.glob('*secret*')))}"
-            )
+            held = laid.bundle / f"secret-{len(list(laid.bundle.glob('secret-*')))}"
             value = await engine.secrets.plaintext(secret)
             _write_secret(held, value, mount, laid.working.path)
             return bind(str(held), mount.target, read_only=True)

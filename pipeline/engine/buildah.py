@@ -1,12 +1,9 @@
-"""Start buildah: working containers, runs and commits; the only file that does."""
+"""Start buildah: working containers, commits, builds; the only file that does."""
 
-import asyncio
 import contextlib
 import os
-import signal
 import stat
-import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,12 +11,25 @@ from typing import Final
 from pipeline.engine import mounting
 from pipeline.engine.errors import StoreError
 from pipeline.engine.layerstack import LayerStack
-from pipeline.engine.noise import NOISE_LINES, signalled, without_noise
 from pipeline.engine.runner import Completed, Runner, Sink, checked
 
-STOP_LIMIT_S: Final = 1.5
-"""How long buildah may take to clean up after its container was ended."""
-STOP_PAUSE_S: Final = 0.05
+KEPT_VARIABLES: Final = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "XDG_RUNTIME_DIR",
+    "_CONTAINERS_USERNS_CONFIGURED",
+    "BUILDAH_ISOLATION",
+)
+CAPTURE: Final = """#!/bin/sh
+for word in "$@"; do
+  [ "$last" = --bundle ] && cp "$word/config.json" "$WHEELHOUSE_BUNDLE"
+  last=$word
+done
+exit 1
+"""
+"""Stands where buildah expects its runtime: keeps the bundle's document and runs nothing."""
 
 
 @dataclass(slots=True)
@@ -31,14 +41,6 @@ class Working:
     layer: str = ""
     """Layer that this process mounted by itself; empty when buildah did."""
     committed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Ended(Completed):
-    """Hold what a run in a container left behind."""
-
-    own: bool = True
-    """False when the process never began, or buildah failed beside it: the status is not the process's."""
 
 
 @dataclass(slots=True)
@@ -62,22 +64,17 @@ class Buildah:
 
     async def _run(self, *words: str, sink: Sink | None = None) -> Completed:
         try:
-            return await checked(self.runner, [*self.command, *words], env=self._environment({}), sink=sink)
+            return await checked(self.runner, [*self.command, *words], env=self._environ(), sink=sink)
         except FileNotFoundError:
             raise no_buildah() from None
 
-    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        keep = (
-            "PATH",
-            "HOME",
-            "LANG",
-            "LC_ALL",
-            "XDG_RUNTIME_DIR",
-            "_CONTAINERS_USERNS_CONFIGURED",
-            "BUILDAH_ISOLATION",
-        )
-        base = {name: os.environ[name] for name in keep if name in os.environ}
-        return base | {"TMPDIR": str(self.tmpfs)} | dict(more)
+    @property
+    def environ(self) -> dict[str, str]:
+        """Return the environment of every call: nothing of the caller's that could be a secret."""
+        return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+
+    def _environ(self, **more: str) -> dict[str, str]:
+        return self.environ | {"TMPDIR": str(self.tmpfs)} | more
 
     @property
     def stack(self) -> LayerStack:
@@ -157,41 +154,23 @@ class Buildah:
             return
         self._detach(working)
         with contextlib.suppress(FileNotFoundError):
-            await self.runner.run([*self.command, "rm", working.name], env=self._environment({}))
+            await self.runner.run([*self.command, "rm", working.name], env=self._environ())
 
-    async def run(
-        self, working: Working, spec: Path, *, network: str, stdin: bytes, sink: Sink | None = None
-    ) -> Ended:
-        """Run the process that `spec` describes; return its exit status and outputs."""
-        words = [
-            "run",
-            "--isolation",
-            "oci",
-            "--runtime",
-            str(self.runtime()),
-            "--network",
-            network,
-            "--no-hosts",
-        ]
-        self._detach(working)  # buildah mounts the same layer: two mounts of it at once are undefined
-        running = asyncio.ensure_future(
-            self.runner.run(
+    async def bundle(self) -> bytes:
+        """Return the config.json that buildah hands its runtime; StoreError if it does not get that far."""
+        runtime, caught = self.tmpfs / "capture", self.tmpfs / "captured.json"
+        runtime.write_text(CAPTURE)
+        runtime.chmod(stat.S_IRWXU)
+        words = ["run", "--isolation", "oci", "--runtime", str(runtime), "--network", "host", "--no-hosts"]
+        async with self.working(None) as working:
+            self._detach(working)  # buildah mounts the same layer: two mounts of it at once are undefined
+            ended = await self.runner.run(
                 [*self.command, *words, "--", working.name, "/bin/true"],
-                input=stdin or None,
-                env=self._environment({"WHEELHOUSE_SPEC": str(spec)}),
-                sink=sink,
+                env=self._environ(WHEELHOUSE_BUNDLE=str(caught)),
             )
-        )
-        try:
-            completed = await asyncio.shield(running)
-        except asyncio.CancelledError:
-            await _stop(running, spec)
-            raise
-        self._attach(working)
-        code = signalled(completed.stderr) or completed.returncode
-        started = Path(f"{spec}.started").exists()
-        own = started and (not code or NOISE_LINES.search(completed.stderr) is not None)
-        return Ended(code, completed.stdout, without_noise(completed.stderr), own)
+        if not caught.is_file():
+            raise StoreError(f"buildah made no container ready on this machine: {ended.error_text}")
+        return caught.read_bytes()
 
     async def tag(self, image: str, name: str) -> None:
         """Give an image a name that FROM lines use."""
@@ -222,20 +201,6 @@ class Buildah:
         )
         return note.read_text().strip().removeprefix("sha256:")
 
-    def runtime(self) -> Path:
-        """Return the program buildah starts as its runtime, written once per session."""
-        path = self.tmpfs / "runtime"
-        if not path.exists():
-            program = Path(__file__).with_name("runtime.py")
-            path.write_text(
-                f"#!/bin/sh\n"
-                f'case " $* " in *" create "*) exec {sys.executable} -I -S {program} "$@";;\n'
-                '*" start "*) runc "$@" && : > "$WHEELHOUSE_SPEC.started"; exit;; esac\n'
-                'exec runc "$@"\n'
-            )
-            path.chmod(stat.S_IRWXU)
-        return path
-
     def images(self) -> set[str]:
         """Return the ids of the committed images; reads storage's index, starts nothing."""
         return self.stack.images()
@@ -247,7 +212,7 @@ class Buildah:
         for image in images:
             mounting.unmount(self.tmpfs / "mounts" / image[:24])
         if images:
-            await self.runner.run([*self.command, "rmi", *images], env=self._environment({}))
+            await self.runner.run([*self.command, "rmi", *images], env=self._environ())
         if left := set(images) & self.images():
             raise StoreError(
                 f"layer {layer[:12]} of {self.storage} is damaged and {len(left)} images with it are in use. "
@@ -258,24 +223,6 @@ class Buildah:
         """Remove the working containers that dead sessions left."""
         for name in names:
             await self.remove(Working(name, Path()))
-
-
-async def _stop(running: "asyncio.Future[Completed]", spec: Path) -> None:
-    """End a container at once, also one that is only being made; buildah then ends and unmounts."""
-    end = asyncio.get_running_loop().time() + STOP_LIMIT_S
-    while not running.done() and asyncio.get_running_loop().time() < end:
-        signal_container(spec, signal.SIGKILL)
-        await asyncio.wait({running}, timeout=STOP_PAUSE_S)
-    running.cancel()
-    await asyncio.wait({running})
-    signal_container(spec, signal.SIGKILL)
-
-
-def signal_container(spec: Path, number: signal.Signals) -> None:
-    """Send a signal to process 1 of the container that a specification describes, if it runs."""
-    with contextlib.suppress(OSError, ValueError):
-        place = Path(f"{spec}.pid-file").read_text()
-        os.kill(int(Path(place).read_text()), number)
 
 
 def no_buildah() -> StoreError:

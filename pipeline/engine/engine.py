@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pipeline.engine.bases import BaseImages
+from pipeline.engine.containers import Containers
 from pipeline.engine.errors import EngineError, UnsupportedError
 from pipeline.engine.graph import Op
 from pipeline.engine.handlers import EFFECTS, HANDLERS
@@ -34,6 +35,7 @@ class Engine(Snapshots):
     workdir: Path
     """What relative host paths start at."""
     services: Services
+    containers: Containers
     _memo: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
     registry: Registry | None = None
     """Made when a registry is first needed; remembers which do not answer."""

@@ -1,25 +1,26 @@
 """Run a process in a container: mounts laid over, outputs kept, nothing of it left in the image."""
 
 import asyncio
-import json
+import contextlib
 import os
 import posixpath
 import re
+import shutil
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.engine.attaching import Laid, attach, bind
-from pipeline.engine.buildah import Ended, Working
+from pipeline.engine.buildah import Working
+from pipeline.engine.confinement import grant_all, join_network, learn, write_private
+from pipeline.engine.containers import Ended
 from pipeline.engine.diskspace import is_full, no_space
 from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.owners import parse_user
 from pipeline.engine.paths import named_inside, resolve
-from pipeline.engine.states import (
-    ContainerState,
-)
+from pipeline.engine.states import ContainerState
 
 if TYPE_CHECKING:
     from pipeline.engine.engine import Engine
@@ -47,12 +48,9 @@ PROXY_VARIABLES: Final = (
     "ALL_PROXY",
 )
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-BUILDAH_MOUNTS: Final = ("/etc/hosts", "/etc/hostname", "/run/.containerenv", "/sys/fs/cgroup")
-"""What buildah mounts by itself and Dagger does not, or lays out otherwise."""
-RUNC_FAILED: Final = re.compile(
-    rb'unable to start container process: exec: \\"(.*?)\\": (.*?)(?:: unknown)?"'
-)
-TINI_FAILED: Final = re.compile(rb"\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)\n?")
+RUNC_FAILED: Final = re.compile(r'unable to start container process: exec: "(.*?)": (.*)')
+LOOPBACK_RESOLVER: Final = re.compile(rb"^\s*nameserver\s+(?:127\.|::1)", re.MULTILINE)
+TINI_FAILED: Final = re.compile(r"\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)\n?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +63,33 @@ class Command:
     hosts: Sequence[tuple[str, str]] = ()
     """Address and name of each service in reach."""
     hostname: str = "dagger"
+    network: str = ""
+    """Path of a network namespace; empty is the machine's."""
     nested: bool = False
     """The process may ask this session."""
     caches: Mapping[str, str] = field(default_factory=dict)
     """Target of each cache mount -> name of the folder it gets."""
 
 
-async def lay(
+@contextlib.asynccontextmanager
+async def laid(
     engine: "Engine", state: ContainerState, command: Command, working: Working, scratch: Path
-) -> Laid:
-    """Prepare mounts, users, environment; write the runtime's specification."""
-    with named_inside(working.path):
-        return await _lay(engine, state, command, Laid(working, scratch_spec(engine, scratch), scratch))
+) -> AsyncIterator[Laid]:
+    """Prepare mounts, users, environment, and the runtime's bundle: in memory, since it holds secrets."""
+    bundle = engine.buildah.tmpfs / f"{engine.session}-{scratch.name}"
+    bundle.mkdir(mode=0o700)
+    try:
+        with named_inside(working.path):
+            made = await _lay(engine, state, command, Laid(working, bundle, scratch))
+        yield made
+    finally:
+        shutil.rmtree(bundle, ignore_errors=True)
 
 
 async def _lay(engine: "Engine", state: ContainerState, command: Command, laid: Laid) -> Laid:
     working = laid.working
     laid.caches = command.caches
+    document = await learn(engine.buildah, engine.store)
     mounts = [await attach(engine, mount, laid) for mount in state.mounts]
     user = _user(state, command, working.path)
     cwd = state.config.workdir or "/"
@@ -95,22 +103,16 @@ async def _lay(engine: "Engine", state: ContainerState, command: Command, laid: 
         mounts.append(bind(init, INIT_TARGET, read_only=True))
         args = [INIT_TARGET, "--", *args]
     laid.stubs = _missing(working.path, [m["destination"] for m in mounts])
-    process = {"args": args, "env": env, "cwd": cwd, "user": user["ids"], "terminal": False}
-    document = {
-        "process": process,
-        "mounts": mounts,
-        "without_mounts": BUILDAH_MOUNTS,
-        "hostname": command.hostname,
-        "all_capabilities": command.all_capabilities,
-    }
-    laid.spec.write_text(json.dumps(document))
-    laid.spec.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    document["root"] = {"path": str(working.path)}
+    document["hostname"] = command.hostname
+    document["mounts"] += mounts
+    document["process"] |= {"args": args, "env": env, "cwd": cwd, "user": user["ids"], "terminal": False}
+    if command.network:
+        join_network(document, command.network)
+    if command.all_capabilities:
+        grant_all(document)
+    write_private(laid.bundle / "config.json", document)
     return laid
-
-
-def scratch_spec(engine: "Engine", scratch: Path) -> Path:
-    """Return where the specification goes: in memory, since it holds secrets."""
-    return engine.buildah.tmpfs / f"spec-{scratch.name}.json"
 
 
 def init_program() -> str | None:
@@ -175,10 +177,26 @@ def _system_mounts(engine: "Engine", laid: Laid, command: Command) -> list[dict[
     names = "".join(f"{address}\t{name}\n" for address, name in command.hosts)
     hosts.write_text(f"127.0.0.1\tlocalhost {command.hostname}\n::1\tlocalhost ip6-localhost\n{names}")
     mounts = [bind(str(hosts), "/etc/hosts")]
+    if servers := name_servers(apart=bool(command.network)):
+        resolver = laid.scratch / "resolv.conf"
+        resolver.write_bytes(servers)
+        mounts.append(bind(str(resolver), "/etc/resolv.conf"))
     bundle = engine.environ.get("SSL_CERT_FILE", CA_BUNDLE)
     if host_has_own_ca(engine) and Path(bundle).is_file():
         mounts.append(bind(bundle, CA_TARGET, read_only=True))
     return mounts
+
+
+def name_servers(*, apart: bool) -> bytes:
+    """Return the resolv.conf of a container; empty on a machine without one.
+
+    Who is `apart`, in a network of its own, cannot reach a resolver on the machine's loopback:
+    it gets those behind it, which systemd-resolved(8) keeps in a file of its own.
+    """
+    files = [Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")]
+    texts = [path.read_bytes() for path in files if path.is_file()]
+    reachable = [text for text in texts if not apart or not LOOPBACK_RESOLVER.search(text)]
+    return (reachable or texts or [b""])[0]
 
 
 def _make_workdir(root: Path, cwd: str) -> None:
@@ -215,32 +233,21 @@ def clear(laid: Laid) -> None:
             stub.unlink()
 
 
-def forget(laid: Laid) -> None:
-    """Remove the specification and the secrets beside it."""
-    for path in laid.spec.parent.glob(f"{laid.spec.stem}*"):
-        path.unlink(missing_ok=True)
-
-
 def not_found(ended: Ended) -> tuple[str, bytes] | None:
     """Return Dagger's sentence for a command that is not there, and what else was written."""
-    found = TINI_FAILED.search(ended.stderr) or (None if ended.own else RUNC_FAILED.search(ended.stderr))
+    found = TINI_FAILED.search(ended.stderr.decode(errors="replace")) or RUNC_FAILED.search(ended.failure)
     if found is None:
         return None
-    command = found.group(1).decode(errors="replace")
-    missing = any(word in found.group(2) for word in (b"No such file", b"not found", b"no such file"))
-    reason = "executable file not found in $PATH" if missing else found.group(2).decode()
-    return f'exec: "{command}": {reason}', TINI_FAILED.sub(b"", ended.stderr) if ended.own else b""
+    command, why = found.groups()
+    missing = any(word in why for word in ("No such file", "not found", "no such file"))
+    reason = "executable file not found in $PATH" if missing else why
+    kept = TINI_FAILED.sub("", ended.stderr.decode(errors="surrogateescape")) if not ended.failure else ""
+    return f'exec: "{command}": {reason}', kept.encode(errors="surrogateescape")
 
 
 def runtime_failure(engine: "Engine", ended: Ended) -> EngineError:
     """Return the error for a run that did not reach the process, or lost it."""
-    text = engine.secrets.scrub(ended.error_text.strip())
+    text = engine.secrets.scrub(ended.failure)
     if is_full(text):
         return no_space(engine.store.root)
-    if ended.returncode < 0:
-        return EngineError(
-            f"buildah was ended by signal {-ended.returncode} while the command ran. Run again."
-        )
-    return EngineError(
-        f"the container could not be started: {text.splitlines()[-1] if text else 'no message'}"
-    )
+    return EngineError(text if ended.returncode < 0 else f"the container could not be started: {text}")

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.engine import attaching, execs
-from pipeline.engine.buildah import Ended, signal_container
+from pipeline.engine.containers import Ended, signal_process
 from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.forwarding import accepts, forward
 from pipeline.engine.graph import digest_of
 from pipeline.engine.network import Network
-from pipeline.engine.noise import shown_lines, without_noise
 from pipeline.engine.states import ServiceState
 
 if TYPE_CHECKING:
@@ -114,11 +113,13 @@ class Services:
         """Run the service's process to its end, then remove its container."""
         assert state.container is not None  # noqa: S101 - host services are forwarded instead
         image = await engine.rootfs_image(state.container.rootfs)
-        order = execs.Command(command(state), state.all_capabilities, not state.no_init, (), hostname(state))
+        order = execs.Command(
+            command(state), state.all_capabilities, not state.no_init, (), hostname(state), space
+        )
 
         def sink(stream: str, data: bytes) -> None:
             running.output[stream] += data
-            text = engine.secrets.scrub(shown_lines(data).decode(errors="replace"))
+            text = engine.secrets.scrub(data.decode(errors="replace"))
             engine.progress.output(state.key, stream, text)  # type: ignore[arg-type]
 
         with engine.store.scratch(engine.session) as scratch:
@@ -128,15 +129,10 @@ class Services:
                 engine.buildah.working(image) as working,
             ):
                 order = replace(order, caches=folders, hosts=hosts)
-                laid = await execs.lay(engine, state.container, order, working, scratch)
-                running.laid = laid
-                ready.set_result(laid)
-                try:
-                    return await engine.buildah.run(
-                        working, laid.spec, network=f"ns:{space}", stdin=b"", sink=sink
-                    )
-                finally:
-                    execs.forget(laid)
+                async with execs.laid(engine, state.container, order, working, scratch) as laid:
+                    running.laid = laid
+                    ready.set_result(laid)
+                    return await engine.containers.run(laid.bundle, stdin=b"", sink=sink)
 
     async def _until_ready(self, engine: "Engine", state: ServiceState, running: Running, alias: str) -> None:
         """Wait until every exposed TCP port accepts a connection, or the process ends."""
@@ -236,7 +232,7 @@ class Services:
         if process is None or process.done():
             return
         if running.laid is not None and not kill:
-            signal_container(running.laid.spec, signal.SIGTERM)
+            signal_process(running.laid.bundle, signal.SIGTERM)
             await asyncio.wait({process}, timeout=STOP_LIMIT_S)
         process.cancel()  # kills what is left, also a container that is only being made
         with contextlib.suppress(asyncio.CancelledError, Exception):
@@ -281,11 +277,11 @@ def _died(engine: "Engine", state: ServiceState, running: Running, alias: str) -
         return EngineError(f"service {alias} was stopped")
     if (error := process.exception()) is not None:
         return error if isinstance(error, EngineError) else EngineError(str(error))
-    outputs = (running.output["stdout"], without_noise(bytes(running.output["stderr"])))
+    outputs = (running.output["stdout"], bytes(running.output["stderr"]))
     texts = [engine.secrets.scrub(data.decode(errors="replace")) for data in outputs]
     ended = process.result()
     missing = execs.not_found(ended)
-    if not ended.own and not missing:
+    if ended.failure and not missing:
         return execs.runtime_failure(engine, ended)
     code = 1 if missing else ended.returncode
     stderr = missing[0] if missing else texts[1]

@@ -27,6 +27,7 @@ from pipeline.engine import ops
 from pipeline.engine.api import load_api
 from pipeline.engine.apitable import ApiTable
 from pipeline.engine.buildah import Buildah
+from pipeline.engine.containers import Containers
 from pipeline.engine.diskspace import explained
 from pipeline.engine.documents import parse
 from pipeline.engine.engine import Engine
@@ -95,6 +96,7 @@ class Session:
         runner, limits = runner or ProcessRunner(), Limits.of(environ, store.root)
         with _memory() as tmpfs, Registration.new(store, tmpfs) as registration:
             buildah = Buildah(runner, store.storage, store.runroot, registration.name, tmpfs)
+            containers = Containers(runner, tmpfs / "runc", buildah.environ)
             network = Network(runner, network_name(registration.name))
             if not plan:
                 await registration.reap(buildah, network)
@@ -108,6 +110,7 @@ class Session:
                 environ=environ,
                 workdir=workdir,
                 services=Services(network),
+                containers=containers,
             )
             session = cls(load_api(store.root / "api"), store, engine, plan)
             try:

@@ -4,12 +4,12 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.engine.buildah import Buildah
+from pipeline.engine.containers import Containers
 from pipeline.engine.mounting import mounts_below, unmount
 from pipeline.engine.network import Network, network_name
 from pipeline.engine.privileges import is_machine_root
@@ -52,7 +52,7 @@ class Registration:
             return
         async with self.store.lock("reap"):
             for name in dead:
-                end_containers(_memory_of(self.store.root / "sessions" / name), buildah.storage)
+                await _end_containers(_memory_of(self.store.root / "sessions" / name), buildah)
             await buildah.reap(left)
             if is_machine_root():
                 await network.reap({network_name(name) for name in dead})
@@ -86,17 +86,13 @@ def alive(path: Path) -> bool:
         return False
 
 
-def end_containers(memory: Path, storage: Path) -> None:
+async def _end_containers(memory: Path, buildah: Buildah) -> None:
     """End the containers of a dead session: they outlive an engine that was killed.
 
-    Their process ids stand in the files that the runtime left in the session's
-    folder in memory; a pid in use again is told apart by its root file system.
+    runc knows them by what it noted in the session's folder in memory, and tells
+    a process id that is in use again by its start.
     """
     for point in mounts_below(memory):
         unmount(point)
-    for note in memory.glob("spec-*.pid-file"):
-        with contextlib.suppress(OSError, ValueError):
-            pid = int(Path(note.read_text()).read_text())
-            if str(storage) in Path(f"/proc/{pid}/mountinfo").read_text():
-                os.kill(pid, signal.SIGKILL)
+    await Containers(buildah.runner, memory / "runc", buildah.environ).discard_all()
     shutil.rmtree(memory, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Kill parts of the engine at random moments: `python tests/engine/stress.py [KILLS]`, as root.
 
 Each round starts a chain of operations, sends KILL to the engine, to a buildah
-of its own or to a process inside a container, runs the same chain again and
+or a runc of its own or to a process inside a container, runs the same chain again and
 compares the digests with those of a run that nobody disturbed. Prints what
 survived of what was attempted; exit code 1 if any did not, or left something behind.
 """
@@ -25,7 +25,7 @@ BASE = os.environ.get("BASE", "python:3.13-slim")
 WHEELHOUSE = str(Path(sys.executable).with_name("wheelhouse"))
 KILLS = 30
 LIMIT_S = 180
-VICTIMS = ("engine", "buildah", "exec")
+VICTIMS = ("engine", "buildah", "exec", "runc")
 PROGRAM = """
 import sys, anyio, dagger
 from dagger import dag
@@ -86,7 +86,7 @@ def targets(victim: str, engine: int, mark: str) -> list[int]:
         return [engine]
     if victim == "exec":
         return [pid for pid, _, _, environ in processes() if f"MARK={mark}\0" in environ]
-    return [pid for pid, parent, name, _ in processes() if parent == engine and name == "buildah"]
+    return [pid for pid, parent, name, _ in processes() if parent == engine and name == victim]
 
 
 def leftovers(engine: int, mark: str) -> tuple[str, ...]:

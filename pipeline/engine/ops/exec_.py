@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from pipeline.engine import attaching, execs
-from pipeline.engine.buildah import Ended
+from pipeline.engine.containers import Ended
 from pipeline.engine.copying import Copying, copy_file
 from pipeline.engine.diskspace import free_bytes, no_space
 from pipeline.engine.engine import Engine
@@ -14,10 +14,10 @@ from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.files import replace_file
 from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.handlers import operation
-from pipeline.engine.noise import shown_lines, without_noise
 from pipeline.engine.ops.config import expand
 from pipeline.engine.owners import parse_user
 from pipeline.engine.paths import resolve
+from pipeline.engine.runner import Stream
 from pipeline.engine.states import (
     ContainerState,
     DirectoryState,
@@ -153,11 +153,8 @@ async def _run(engine: Engine, state: ContainerState, request: Request, key: str
             engine.buildah.working(image) as working,
         ):
             command = replace(command, caches=folders, hosts=hosts)
-            laid = await execs.lay(engine, state, command, working, scratch)
-            try:
+            async with execs.laid(engine, state, command, working, scratch) as laid:
                 completed, combined = await _process(engine, request, laid, key)
-            finally:
-                execs.forget(laid)
             result = _result(engine, request, completed, combined)
             await asyncio.to_thread(_redirect, state, request, result, laid)
             await asyncio.to_thread(execs.clear, laid)
@@ -182,38 +179,40 @@ async def _process(engine: Engine, request: Request, laid: attaching.Laid, key: 
     if request.redirect_stdin:
         stdin = await asyncio.to_thread(_inside(laid, request.redirect_stdin).read_bytes)
     combined = bytearray()
-    shown: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+    shown: dict[Stream, bytes] = {"stdout": b"", "stderr": b""}
 
-    def sink(stream: Any, data: bytes) -> None:
+    def sink(stream: Stream, data: bytes) -> None:
         combined.extend(data)
-        lines, newline, shown[stream] = shown_lines(shown[stream] + data).rpartition(b"\n")
+        lines, newline, shown[stream] = (shown[stream] + data).rpartition(b"\n")
         if newline:
             text = engine.secrets.scrub(lines.decode(errors="replace"))
             engine.progress.output(key, stream, text + "\n")
 
-    completed = await engine.buildah.run(laid.working, laid.spec, network="host", stdin=stdin, sink=sink)
+    completed = await engine.containers.run(laid.bundle, stdin=stdin, sink=sink)
+    for stream, rest in shown.items():
+        if rest:
+            engine.progress.output(key, stream, engine.secrets.scrub(rest.decode(errors="replace")) + "\n")
     return completed, bytes(combined)
 
 
 def _result(engine: Engine, request: Request, completed: Ended, combined: bytes) -> ExecResult:
     """Return the outputs, scrubbed; raises ExecError for an end that was not expected.
 
-    EngineError: the process never began, or buildah failed beside it; StoreError
+    EngineError: the process never began, or runc was ended; StoreError
     where the disk is full. Neither is an answer, whatever was expected.
     """
     missing = execs.not_found(completed)
-    if not completed.own and not missing:
+    if completed.failure and not missing:
         raise execs.runtime_failure(engine, completed)
     code = 1 if missing else completed.returncode
     stderr = missing[0].encode() + missing[1] if missing else completed.stderr
     texts = [
-        engine.secrets.scrub(data.decode(errors="replace"))
-        for data in (completed.stdout, stderr, without_noise(combined))
+        engine.secrets.scrub(data.decode(errors="replace")) for data in (completed.stdout, stderr, combined)
     ]
-    if missing or not request.accepts(code):
-        raise ExecError(request.args, code, texts[0].strip(), texts[1].strip())
     if code and free_bytes(engine.store.root) < FULL_BYTES:
         raise no_space(engine.store.root)  # what the process met is no answer to be kept
+    if missing or not request.accepts(code):
+        raise ExecError(request.args, code, texts[0].strip(), texts[1].strip())
     return ExecResult(texts[0], texts[1], texts[2], code)
 
 

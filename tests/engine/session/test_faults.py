@@ -98,16 +98,16 @@ def test_next_run_cleans_up_after_a_killed_engine(program: Start, seconds: str) 
     assert leftovers(f"sleep {seconds}", started.pid) == []
 
 
-@pytest.mark.parametrize("victim", ["buildah", "sleep"])
+@pytest.mark.parametrize("victim", ["runc", "sleep"])
 def test_killed_worker_fails_the_run_and_the_next_one_works(
     program: Start, seconds: str, victim: str
 ) -> None:
-    """Kill -9 of buildah or of the exec's process is an error once; the same run then succeeds."""
+    """Kill -9 of runc or of the exec's process is an error once; the same run then succeeds."""
     name = uuid.uuid4().hex
     started = program(CHAIN.format(seconds=seconds), name)
     wait_until(lambda: running(seconds))
-    # Only what this test started: other sessions of the machine run buildah too.
-    chosen = ["-f", f"sleep {seconds}"] if victim == "sleep" else ["-P", str(started.pid), "-f", "buildah"]
+    # Only what this test started: other sessions of the machine run it too.
+    chosen = ["-f", f"sleep {seconds}"] if victim == "sleep" else ["-P", str(started.pid), "-f", "runc"]
     assert subprocess.run(["pkill", "-9", *chosen], check=False).returncode == 0
     started.communicate(timeout=60)
     assert started.returncode != 0

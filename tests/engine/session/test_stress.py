@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).parents[1] / "stress.py"
 
 
 def test_kills_survive() -> None:
-    """After kill -9 of engine, buildah and exec a clean run gives the same digests and leaves nothing."""
+    """After kill -9 of any part a clean run gives the same digests and leaves nothing."""
     spec = importlib.util.spec_from_file_location("stress", SCRIPT)
     assert spec
     assert spec.loader
