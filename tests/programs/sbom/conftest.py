@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[3]
 sys.path[:0] = [str(ROOT / "pipeline" / "programs"), str(ROOT)]
 
 from tests.programs.interpreters import interpreter, run_program  # noqa: E402 - see the line above
+from tests.programs.sbom.validators import REQUIREMENTS  # noqa: E402 - see above
 
 SITE = "opt/venv/lib/python3.13/site-packages"
 COMMIT = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
@@ -127,4 +128,4 @@ def _digest(text: str) -> str:
 @pytest.fixture(scope="session")
 def validator_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the validators of both formats."""
-    return interpreter(tmp_path_factory.mktemp("validators"), Path(__file__).with_name("validators.txt"))
+    return interpreter(tmp_path_factory.mktemp("validators"), REQUIREMENTS)
