@@ -49,6 +49,24 @@ def test_the_base_image_is_listed_with_its_digest(tmp_path: Path):
     )
 
 
+SWAPPED = """
+    from dataclasses import replace
+    wheels = dag.directory().with_new_file("alpha-1.0-py3-none-any.whl", "other bytes")
+    lock = "alpha==1.0 --hash=sha256:" + 64 * "0"
+    try:
+        await (await software_lists(builder, replace(subject, wheels=wheels, lock=lock))).sync()
+    except dagger.ExecError as error:
+        print(error.stderr)
+"""
+
+
+def test_a_wheel_swapped_between_download_and_list_stops_the_list(tmp_path: Path):
+    """The wheels that the image was made of are held against the lock again; the swapped one is named."""
+    done = run_session(tmp_path, LIST + SWAPPED)
+
+    assert "SwappedWheelError: alpha-1.0-py3-none-any.whl: sha256" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

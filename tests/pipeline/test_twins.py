@@ -139,3 +139,20 @@ def test_a_source_that_does_not_compile_is_named_with_the_compilers_words(tmp_pa
 
     assert "crooked.c:1:" in said
     assert "crooked==1.0: its source does not compile" in said
+
+
+def test_a_wheel_swapped_on_the_index_after_the_lock_is_refused(tmp_path):
+    """Other bytes under the locked name and version never reach an image, a list or a scan."""
+    packages, service = tmp_path / "index", tmp_path / "service"
+    packages.mkdir()
+    service.mkdir()
+    add_wheel(packages, "steady")
+    with serving(packages) as address:
+        twin(service, (packages, address), "steady")
+        add_wheel(packages, "steady", package={"__init__.py": "import os\n"})
+        result = call(service, "scan", "--variant=api", "--offline", "-o", str(tmp_path / "scan"))
+
+    assert result.returncode == 1
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in result.stderr
+    assert "steady==1.0" in result.stderr
+    assert not (tmp_path / "scan").exists()

@@ -41,7 +41,7 @@ def main() -> int:
     try:
         bill = collect(Tree(options.root), texts, options.wheels)
     except FactsError as error:
-        print(f"no software list: {error}", file=sys.stderr)
+        print(f"no software list: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "sbom.cdx.json").write_text(cyclonedx(bill), encoding="utf-8")
