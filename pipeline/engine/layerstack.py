@@ -15,7 +15,13 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+INDEXES: Final = (
+    "overlay-images/images.json",
+    "overlay-layers/layers.json",
+    "overlay-containers/containers.json",
+)
 
 
 @lru_cache(maxsize=8)
@@ -50,6 +56,18 @@ class LayerStack:
             return _linked(path, _version(path), link)
         except (FileNotFoundError, ValueError):
             return {}
+
+    def damaged(self) -> list[str]:
+        """Return the indexes that are there but cannot be read; each is replaced whole, never half."""
+        return [name for name in INDEXES if not self._is_readable(self.root / name)]
+
+    def _is_readable(self, path: Path) -> bool:
+        try:
+            return isinstance(_parsed(path, _version(path)), list)
+        except FileNotFoundError:
+            return True
+        except ValueError:
+            return False
 
     def images(self) -> set[str]:
         """Return the ids of the images."""

@@ -99,6 +99,8 @@ class Session:
             containers = Containers(runner, tmpfs / "runc", buildah.environ)
             network = Network(runner, network_name(registration.name))
             if not plan:
+                if healed := registration.heal():
+                    progress.warn(healed)
                 await registration.reap(buildah, network)
             engine = Engine(
                 store=store,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pipeline.engine.buildah import Buildah
 from pipeline.engine.containers import Containers
+from pipeline.engine.errors import StoreError
+from pipeline.engine.layerstack import LayerStack
 from pipeline.engine.mounting import mounts_below, unmount
 from pipeline.engine.network import Network, network_name
 from pipeline.engine.privileges import is_machine_root
@@ -39,6 +41,26 @@ class Registration:
         finally:
             shutil.rmtree(store.root / "work" / name, ignore_errors=True)
             path.unlink(missing_ok=True)
+
+    def heal(self) -> str:
+        """Remove images when an index of theirs is damaged: all are made again. Return what was done.
+
+        Raises StoreError while another session uses them.
+        """
+        storage = self.store.storage
+        damaged = LayerStack(storage).damaged()
+        if not damaged:
+            return ""
+        what = f"{', '.join(damaged)} in {storage} cannot be read"
+        others = [path for path in (self.store.root / "sessions").iterdir() if path.name != self.name]
+        if any(alive(path) for path in others):
+            raise StoreError(f"{what}. End the other sessions of this store and run again.")
+        for point in mounts_below(storage):
+            unmount(point)
+        for folder in (storage, self.store.runroot):
+            shutil.rmtree(folder, ignore_errors=True)
+        storage.mkdir()
+        return f"{what}; images are made again"
 
     async def reap(self, buildah: Buildah, network: Network) -> None:
         """End what dead sessions left: processes, containers, mounts, scratch folders."""

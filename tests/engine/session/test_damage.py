@@ -13,6 +13,8 @@ import dagger
 import pytest
 from dagger import ReturnType, dag
 
+from pipeline.engine.errors import StoreError
+from pipeline.engine.layerstack import INDEXES
 from pipeline.engine.store import Store
 from tests.engine.session.stores import connected, tiny, unmounted
 
@@ -72,6 +74,23 @@ async def test_whatever_is_damaged_is_made_again(folder: Path) -> None:
         damage(folder)
         async with connected(folder):
             assert await build() == "kept\nkept\n"
+
+
+async def test_images_whose_index_is_torn_are_made_again(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A torn index of the storage costs all images, says so, and never one that a session still uses."""
+    for name in INDEXES:
+        async with connected(folder):
+            assert await build() == "kept\nkept\n"
+            (folder / "v1" / "storage" / name).write_text('[{"id": "to')
+            with pytest.raises(StoreError, match=f"{name}.* End the other sessions"):
+                async with connected(folder):
+                    pass
+
+    async with connected(folder):
+        assert await build() == "kept\nkept\n"
+    assert capsys.readouterr().err.count("images are made again") == len(INDEXES)
 
 
 async def test_clock_moved_back_changes_no_answer(folder: Path) -> None:
