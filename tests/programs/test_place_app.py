@@ -35,7 +35,7 @@ def contents(out: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", ["__init__.py", "embedder.py", "routes.py"])
 def test_an_edited_line_changes_one_share(source, tmp_path, name):
-    """Of ten shares nine keep every byte, bytecode included, whatever new names the edit brings."""
+    """Of eleven shares ten keep every byte, bytecode included, whatever new names the edit brings."""
     assert place(source, tmp_path / "one").returncode == 0
     with (source / "rag" / name).open("a") as module:
         module.write('NEW = {"status": "a text", "other": (1, 2, "status")}\n')
@@ -44,9 +44,20 @@ def test_an_edited_line_changes_one_share(source, tmp_path, name):
 
     one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
     changed = {path.partition("/")[0] for path in one if one[path] != two[path]}
-    assert len(list((tmp_path / "one").iterdir())) == 10
+    assert len(list((tmp_path / "one").iterdir())) == 11
     assert one.keys() == two.keys()
     assert len(changed) == 1
+
+
+def test_shares_are_about_equal(source, tmp_path):
+    """The largest module lies alone, and no other share is larger than it: an edit of any sends little."""
+    place(source, tmp_path / "out")
+
+    largest = max((source / "rag").glob("*.py"), key=lambda path: path.stat().st_size)
+    shares = {path: sum(map(len, contents(path).values())) for path in (tmp_path / "out").iterdir()}
+    (alone,) = (path for path in shares if (path / "rag" / largest.name).exists())
+    assert len(list(alone.rglob("*.py"))) == 1
+    assert max(shares.values()) == shares[alone]
 
 
 def test_every_module_has_bytecode_that_needs_no_time(source, tmp_path):
