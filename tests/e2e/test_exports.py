@@ -44,3 +44,32 @@ def test_podman_loads_the_archive_with_its_healthcheck(tmp_path: Path, media_typ
     if media_types == "DockerMediaTypes":
         assert found["Healthcheck"]["Test"]
     subprocess.run([*podman, "rmi", "--force", *image], check=True, capture_output=True)
+
+
+def test_an_exported_image_is_in_podmans_store_and_starts(tmp_path: Path) -> None:
+    """`export-image` puts it under its name into the store that the caller's podman is configured for."""
+    run = tempfile.mkdtemp(dir="/tmp")
+    store = {"graphroot": str(tmp_path / "store"), "runroot": run}
+    lines = ["[storage]", 'driver = "overlay"', *(f'{key} = "{path}"' for key, path in store.items())]
+    configured = tmp_path / "storage.conf"
+    configured.write_text("\n".join(lines))
+    environment = {"CONTAINERS_STORAGE_CONF": str(configured)}
+    words = ["build", "--variant=api", "export-image", "--name=localhost/wheelhouse:exported"]
+    made = Checkout(ROOT).call(*words, **environment)
+    assert made.returncode == 0, made.stderr[-2000:]
+
+    limits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--network=none", "--pull=never"]
+    start = ["podman", "--runtime=runc", "run", "--rm", *limits, "localhost/wheelhouse:exported"]
+    environ = os.environ | environment
+    try:
+        started = subprocess.run(
+            [*start, "python", "-c", "import rag, os; print(os.getuid(), rag.__file__)"],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environ,
+        )
+    finally:
+        subprocess.run(["podman", "rmi", "--all", "--force"], check=False, capture_output=True, env=environ)
+
+    assert started.stdout.strip() == "1001 /srv/app/rag/__init__.py", started.stderr[-1000:]

@@ -229,7 +229,8 @@ async def export_image(engine: Engine, op: Op) -> None:
         await asyncio.to_thread(_write, layout, archive)
         copy = ["skopeo", "copy", "--quiet", f"oci-archive:{archive}", f"containers-storage:{name}"]
         async with engine.step(digest_of("exportImage", op.digest), f"exportImage {name}"):
-            await checked(engine.runner, copy)
+            # The caller's own: it says where podman's store is.
+            await checked(engine.runner, copy, env=engine.environ)
 
 
 @operation("Host.containerImage")
@@ -242,7 +243,8 @@ async def container_image(engine: Engine, op: Op) -> ContainerState:
         archive = scratch / "image.tar"
         copy = ["skopeo", "copy", "--quiet", f"containers-storage:{name}", f"oci-archive:{archive}"]
         async with engine.step(digest_of("containerImage", op.digest), f"host image {name}"):
-            await checked(engine.runner, copy)
+            # The caller's own: it says where podman's store is.
+            await checked(engine.runner, copy, env=engine.environ)
             loaded = await archives.read_image(
                 engine.runner, storage_of(engine), archive, tag="", platform=host_platform()
             )
