@@ -68,7 +68,7 @@ def load_advisories(place: Path) -> Advisories:
             if record.get("withdrawn"):
                 withdrawn += 1
                 continue
-            for affected in record.get("affected", []):
+            for affected in record.get("affected") or []:
                 if name := _python_name(where, affected):
                     by_name.setdefault(name, []).append((record, affected))
     if not times:
@@ -124,11 +124,28 @@ def _records(where: str, text: bytes) -> Iterator[dict[str, Any]]:
     if isinstance(content, dict) and isinstance(content.get("vulns"), list):
         content = content["vulns"]
     for record in content if isinstance(content, list) else [content]:
-        affected = record.get("affected", []) if isinstance(record, dict) else None
-        whole = isinstance(affected, list) and all(isinstance(one, dict) for one in affected)
-        if not whole or not isinstance(record.get("id"), str):
+        if not _is_whole(record):
             raise AdvisoryDataError(f"{where}: no OSV record (id, modified, affected); expected {EXPECTED}.")
         yield record
+
+
+def _is_whole(record: Any) -> bool:
+    """Return whether a record has OSV's shape, as far as it is read; bounds are judged one by one."""
+    if not isinstance(record, dict) or not isinstance(record.get("id"), str):
+        return False
+    affected = record.get("affected") or []
+    rated = [record, *affected] if _lists(affected, dict) else []
+    return (
+        bool(rated)
+        and _lists(record.get("aliases"), object)
+        and all(_lists(one.get("severity"), dict) for one in rated)
+        and all(_lists(one.get("versions"), object) and _lists(one.get("ranges"), dict) for one in affected)
+    )
+
+
+def _lists(value: Any, kind: type) -> bool:
+    """Return whether a value is a list of a kind; nothing is as good as an empty one."""
+    return value is None or (isinstance(value, list) and all(isinstance(one, kind) for one in value))
 
 
 def _modified(where: str, record: dict[str, Any]) -> datetime:

@@ -4,7 +4,7 @@ import json
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from scan.errors import BillError
 from scan.facts import Component
@@ -23,6 +23,10 @@ class Bill:
     """Components and their parts."""
     edges: dict[str, tuple[str, ...]]
     properties: dict[str, str]
+    files: int
+    """Files of the image; 0 where the list does not say."""
+    unowned: int
+    """Files of it that no component owns."""
     system: str
     """Operating system: debian, …; "" for none."""
     base_sites: dict[str, str]
@@ -33,32 +37,45 @@ class Bill:
         """Return the list in a file.
 
         Raises:
-            BillError: no JSON, not CycloneDX, or without components.
+            BillError: no JSON, not CycloneDX, without components, or a field of another kind.
 
         """
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise BillError(f"{path.name}: {error}; expected {EXPECTED}. Make it anew.") from error
         if not isinstance(document, dict) or document.get("bomFormat") != "CycloneDX":
             raise BillError(f"{path.name} is no CycloneDX list; expected {EXPECTED}. Make it anew.")
-        entries = document.get("components") or []
-        if not entries:
+        if not document.get("components"):
             raise BillError(f"{path.name} lists no component; expected {EXPECTED}. Make it anew.")
+        try:
+            return cls._read(document)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise BillError(
+                f"{path.name} has a field of another kind ({type(error).__name__}: {error}); expected "
+                f"{EXPECTED}. Make it anew."
+            ) from error
+
+    @classmethod
+    def _read(cls, document: dict[str, Any]) -> Self:
+        entries = document["components"]
         metadata = document.get("metadata", {})
-        systems = [entry["name"] for entry in entries if entry.get("type") == "operating-system"]
+        systems = [str(entry["name"]) for entry in entries if entry.get("type") == "operating-system"]
+        edges = document.get("dependencies", [])
+        properties = _properties(metadata)
         return cls(
             serial=str(document.get("serialNumber", "")),
             service=str(metadata.get("component", {}).get("bom-ref", "")),
             components=tuple(_components(entries)),
-            edges={one["ref"]: tuple(one.get("dependsOn", ())) for one in document.get("dependencies", [])},
-            properties={one["name"]: one["value"] for one in metadata.get("properties", [])},
+            edges={str(one["ref"]): tuple(map(str, one.get("dependsOn", ()))) for one in edges},
+            properties=properties,
+            files=int(properties.get("wheelhouse:files", "0")),
+            unowned=int(properties.get("wheelhouse:files-unowned", "0")),
             system=systems[0] if systems else "",
             base_sites={
-                str(entry.get("purl")): one["value"]
+                str(entry.get("purl")): site
                 for entry in entries
-                for one in entry.get("properties", [])
-                if one["name"] == "wheelhouse:base-site"
+                if (site := _properties(entry).get("wheelhouse:base-site"))
             },
         )
 
@@ -86,13 +103,17 @@ class Bill:
 def _components(entries: list[dict[str, Any]]) -> list[Component]:
     found: list[Component] = []
     for entry in entries:
-        properties = {one["name"]: one["value"] for one in entry.get("properties", [])}
+        properties = _properties(entry)
         if purl := str(entry.get("purl", "")):
             source = properties.get("wheelhouse:source", "")
             version = properties.get("wheelhouse:source-version", "")
             found.append(Component(str(entry["name"]), str(entry.get("version", "")), purl, source, version))
         found += _components(entry.get("components", []))
     return found
+
+
+def _properties(entry: dict[str, Any]) -> dict[str, str]:
+    return {str(one["name"]): str(one["value"]) for one in entry.get("properties", [])}
 
 
 def _name(ref: str) -> str:

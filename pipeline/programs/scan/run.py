@@ -80,11 +80,10 @@ def bill_problems(bill: Bill, rootfs_sha256: str, least_share: float) -> list[st
             f"the software list is of another image: it says rootfs sha256 {bound or '(none)'}; expected "
             f"{rootfs_sha256}. Make it anew from this image."
         )
-    files = int(bill.properties.get("wheelhouse:files", "0"))
-    unowned = int(bill.properties.get("wheelhouse:files-unowned", "0"))
-    if files and 1 - unowned / files < least_share:
+    if bill.files and 1 - bill.unowned / bill.files < least_share:
         problems.append(
-            f"{unowned} of {files} files belong to no component; expected at least {least_share:.1%} owned"
+            f"{bill.unowned} of {bill.files} files belong to no component; expected at least "
+            f"{least_share:.1%} owned"
         )
     return problems
 

@@ -39,7 +39,8 @@ def severity(records: Iterable[dict[str, Any]]) -> Severity:
     if scored:
         score, vector = scored[-1]
         return Severity(rating(score), score, vector)
-    words = [str(one.get("database_specific", {}).get("severity", "")).upper() for one in records]
+    notes = [one["database_specific"] for one in records if isinstance(one.get("database_specific"), dict)]
+    words = [str(one.get("severity", "")).upper() for one in notes]
     known = [word for word in WORDS if word in words]
     return Severity(WORDS[known[-1]]) if known else Severity()
 

@@ -134,7 +134,8 @@ def _is_listed(version: Version, text: str, listed: Sequence[str]) -> bool:
 
 
 def _fixes(version: Version, ranges: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    events = [event for one in ranges for event in one.get("events") or [] if isinstance(event, dict)]
+    lists = [one["events"] for one in ranges if isinstance(one.get("events"), list)]
+    events = [event for events in lists for event in events if isinstance(event, dict)]
     bounds = {_parse(event["fixed"]) for event in events if "fixed" in event}
     above = sorted(bound for bound in bounds if isinstance(bound, Version) and bound > version)
     return tuple(str(bound) for bound in above)

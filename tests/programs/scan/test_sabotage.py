@@ -97,6 +97,25 @@ def test_junk_data_fails(scanner, tmp_path, sabotage, reason):
     assert refused(scanner, sabotage(tmp_path), reason)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"aliases": 3},
+        {"severity": ["high"]},
+        {"affected": [{"package": {"ecosystem": "PyPI", "name": "jinja2"}, "versions": 3}]},
+        {"affected": [{"package": {"ecosystem": "PyPI", "name": "jinja2"}, "ranges": [3]}]},
+        {"affected": [{"package": "jinja2"}]},
+    ],
+)
+def test_a_record_with_a_field_of_another_kind_fails(scanner, tmp_path, wrong):
+    """One record that is not as OSV writes it makes all of the data doubtful; it is no traceback."""
+    record = {"id": "X-1", "modified": "2026-07-13T00:00:00Z", "affected": []} | wrong
+    data = tmp_path / "data.json"
+    data.write_text(json.dumps([*json.loads(RECORDS.read_text()), record]))
+
+    assert "AdvisoryDataError: data.json" in reasons(scanner, data)
+
+
 @pytest.mark.parametrize("sabotage", [truncated_zip, damaged_member])
 def test_truncated_or_damaged_data_fails(scanner, tmp_path, sabotage):
     """A download that was cut, or one flipped bit, is no whole archive."""
@@ -204,7 +223,18 @@ def test_a_network_that_died_fails_the_debian_part(scanner):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{}", "[]", '{"bomFormat": "SPDX"}', '{"bomFormat": "CycloneDX", "components": []}']
+    "content",
+    [
+        "",
+        "{}",
+        "[]",
+        "[" * 100_000,
+        '{"bomFormat": "SPDX"}',
+        '{"bomFormat": "CycloneDX", "components": []}',
+        '{"bomFormat": "CycloneDX", "components": {"name": "jinja2"}}',
+        '{"bomFormat": "CycloneDX", "components": [{"purl": "pkg:pypi/jinja2@2.10"}]}',
+        '{"bomFormat": "CycloneDX", "components": [{"name": "a"}], "metadata": {"properties": [3]}}',
+    ],
 )
 def test_a_list_that_is_none_stops_the_scan(scanner, tmp_path, content):
     """An empty or foreign software list is a BillError, not a scan of nothing."""
