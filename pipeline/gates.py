@@ -7,9 +7,9 @@ import dagger
 from dagger import DefaultPath, Doc, Ignore, check, function, object_type
 
 from pipeline.assembly import Assembly
-from pipeline.builder import PATH, Builder
+from pipeline.builder import PATH
 from pipeline.checks import test_reports
-from pipeline.models import Hub
+from pipeline.settings import assembly_of, builder_of
 from pipeline.variants import Base, Variant
 from pipeline.verify import verified_table
 
@@ -37,6 +37,13 @@ class Checks:
     hf_endpoint: str = ""
     hf_token: dagger.Secret | None = None
     weights: dagger.Directory | None = None
+    models_server: dagger.Service | None = None
+    cache: str = ""
+    cache_key: dagger.Secret | None = None
+    cache_public_key: dagger.File | None = None
+    cache_username: str = ""
+    cache_password: dagger.Secret | None = None
+    cache_registry: dagger.Service | None = None
 
     @function
     @check
@@ -96,27 +103,18 @@ class Checks:
         await self._verify(Variant.API)
 
     async def _test(self, variant: Variant) -> None:
-        assembly = await self._assembly()
+        assembly = await assembly_of(self)
         if _declared(assembly, variant):
             await test_reports(assembly.builder, await assembly.subject(variant, Base.SMALL))
 
     async def _verify(self, variant: Variant) -> None:
-        assembly = await self._assembly()
+        assembly = await assembly_of(self)
         if _declared(assembly, variant):
             await verified_table(assembly, variant, Base.SMALL)
 
-    async def _assembly(self) -> Assembly:
-        hub = Hub(endpoint=self.hf_endpoint, token=self.hf_token, weights=self.weights)
-        return await Assembly.of(self.source, self._builder(self.python_image), hub)
-
-    def _builder(self, image: str) -> Builder:
-        return Builder(
-            image=image, cuda_image=self.cuda_base, index_url=self.index_url, index_auth=self.index_auth
-        )
-
     def _tools(self, repository: dagger.Directory) -> dagger.Container:
         """Return the repository with its development packages installed, by hash, once per list."""
-        builder = self._builder(PYTHON)
+        builder = builder_of(self, PYTHON)
         pip = [f"{TOOLS}/bin/pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         return (
             builder.online(builder.with_debian_packages("git", "skopeo"))

@@ -23,16 +23,13 @@ from pipeline.arguments import (
     registry_at,
 )
 from pipeline.artifacts import image_artifacts
-from pipeline.assembly import Assembly
-from pipeline.builder import Builder
-from pipeline.cache import Shared
 from pipeline.checks import test_outcomes, test_reports
 from pipeline.compare import Comparison, comparison
 from pipeline.dev import live_service, send_source
 from pipeline.evidence import Wanted, image_question, published
 from pipeline.gates import Checks
 from pipeline.layers import layer_audit, layer_makers
-from pipeline.models import Hub, gate_table, model_cache
+from pipeline.models import gate_table, model_cache
 from pipeline.proof import Proof, proven
 from pipeline.publish import Compression, promote_image
 from pipeline.refresh import fresh_locks
@@ -41,6 +38,7 @@ from pipeline.reproduce import Place
 from pipeline.sbom import CYCLONEDX, SPDX, software_lists
 from pipeline.scan import Advisories, Question, findings, require_passed
 from pipeline.scan_config import Scanner
+from pipeline.settings import assembly_of, copied
 from pipeline.signing import published_list, verified
 from pipeline.tags import TagWishes
 from pipeline.variants import Base, Variant
@@ -81,42 +79,42 @@ class Wheelhouse:
         self, upgrade: Annotated[bool, Doc("Newest versions, not only what is missing")] = False
     ) -> dagger.Directory:
         """Make the lock files anew; save them with -o into the service's folder."""
-        return await fresh_locks(await self._assembly(), upgrade=upgrade, now=str(time.time_ns()))
+        return await fresh_locks(await assembly_of(self), upgrade=upgrade, now=str(time.time_ns()))
 
     @function
     async def wheels(self, variant: Which = Variant.CPU) -> dagger.Directory:
         """Make every wheel that a variant needs, each checked by its hash."""
-        return await (await self._assembly()).wheels(variant)
+        return await (await assembly_of(self)).wheels(variant)
 
     @function
     async def models(self, variant: Which = Variant.CPU) -> dagger.Directory:
         """Make the models of a variant in the format they run in; print how close each is to float32."""
-        models = await (await self._assembly()).models(variant)
+        models = await (await assembly_of(self)).models(variant)
         print(await gate_table(models), file=sys.stderr, end="")  # noqa: T201 - the result stays on stdout
         return model_cache(models)
 
     @function
     async def build(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> dagger.Container:
         """Build the runtime image of a variant."""
-        return await (await self._assembly()).image(variant, base)
+        return await (await assembly_of(self)).image(variant, base)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     async def artifacts(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> dagger.Directory:
         """Make the archive of an image and a page about it: layers, wheels, models, seconds."""
-        return await image_artifacts(await self._assembly(), variant, base)
+        return await image_artifacts(await assembly_of(self), variant, base)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     async def dev(
         self, variant: Which = Variant.CPU, debug_port: Annotated[int, Doc("Port for debugpy; 0: none")] = 0
     ) -> dagger.Service:
         """Run the service for development: started anew at each `reload`; use with `up`."""
-        assembly = await self._assembly()
+        assembly = await assembly_of(self)
         return await live_service(assembly, variant, debug_port=debug_port, now=str(time.time_ns()))
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     async def reload(self) -> str:
         """Send the edited source to the service that `dev` runs; list what changed."""
-        return await send_source(await self._assembly(), str(time.time_ns()))
+        return await send_source(await assembly_of(self), str(time.time_ns()))
 
     @function
     async def layers(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> str:
@@ -136,14 +134,14 @@ class Wheelhouse:
         gate: Annotated[bool, Doc("Fail when the tests do; false: only report")] = True,
     ) -> dagger.Directory:
         """Test an image: the service's own tests inside it, then the service over HTTP."""
-        assembly = await self._assembly()
+        assembly = await assembly_of(self)
         reports = test_reports if gate else test_outcomes
         return await reports(assembly.builder, await assembly.subject(variant, base))
 
     @function
     async def verify(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> str:
         """Check every promise of an image; fail listing each that is broken."""
-        return await verified_table(await self._assembly(), variant, base)
+        return await verified_table(await assembly_of(self), variant, base)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     async def compare(
@@ -159,7 +157,7 @@ class Wheelhouse:
         wanted = Comparison(
             variant=variant, naive_base=naive_base, torch=torch, cold=cold, advisories=known, now=_now()
         )
-        return await comparison(await self._assembly(), wanted)
+        return await comparison(await assembly_of(self), wanted)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     async def ci(  # noqa: PLR0913, PLR0917 - arguments of the command line
@@ -175,7 +173,7 @@ class Wheelhouse:
         offline: Offline = False,
     ) -> Report:
         """Build, test, check, weigh and scan all images at once; report all of it, fail at the `gate`."""
-        assembly, now = await self._assembly(), _now()
+        assembly, now = await assembly_of(self), _now()
         known = Advisories(directory=advisories, file=advisories_file, scanner=scanner, offline=offline)
         chosen = variants or [one for one in Variant if one.value in assembly.config.service.variants]
         compared = (Variant.CPU if Variant.CPU in chosen else chosen[0]) if compare else None
@@ -218,7 +216,7 @@ class Wheelhouse:
             signing_key=signing_key,
             platforms=platforms,
         )
-        return await published(await self._assembly(), repository, wanted, _now())
+        return await published(await assembly_of(self), repository, wanted, _now())
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     async def promote(  # noqa: PLR0913, PLR0917 - arguments of the command line
@@ -237,7 +235,7 @@ class Wheelhouse:
         """Copy an image with all that refers to it, by digest; nothing is rebuilt."""
         origin = registry_at(image, source_username, source_password, None, None, insecure)
         target = registry_at(address, username, password, docker_config, registry, insecure)
-        return await promote_image((await self._assembly()).builder, origin, target, tuple(tags))
+        return await promote_image((await assembly_of(self)).builder, origin, target, tuple(tags))
 
     @function
     async def sbom(
@@ -247,7 +245,7 @@ class Wheelhouse:
         spdx: Annotated[bool, Doc("SPDX 2.3 instead of CycloneDX 1.6")] = False,
     ) -> dagger.File:
         """List what an image holds: packages, wheels, models, by hash."""
-        assembly = await self._assembly()
+        assembly = await assembly_of(self)
         lists = await software_lists(assembly.builder, await assembly.listed(variant, base))
         return lists.file(SPDX if spdx else CYCLONEDX)
 
@@ -264,7 +262,7 @@ class Wheelhouse:
         gate: Annotated[bool, Doc("Fail when the findings do; false: only report")] = True,
     ) -> dagger.Directory:
         """Scan what an image holds: findings, SARIF, OpenVEX, a table."""
-        assembly = await self._assembly()
+        assembly = await assembly_of(self)
         known = Advisories(directory=advisories, file=advisories_file, scanner=scanner, offline=offline)
         question = await image_question(assembly, variant, base, sbom)
         found = findings(assembly.builder, question, known, assembly.config.service.scan, _now())
@@ -285,7 +283,7 @@ class Wheelhouse:
         insecure: Plain = False,
     ) -> dagger.Directory:
         """Scan a published image again, by the list attached to it."""
-        assembly = await self._assembly()
+        assembly = await assembly_of(self)
         image = registry_at(reference, username, password, docker_config, registry, insecure)
         bill = await published_list(assembly.builder, image)
         known = Advisories(directory=advisories, file=advisories_file, scanner=scanner, offline=offline)
@@ -305,15 +303,12 @@ class Wheelhouse:
     ) -> str:
         """Check the signed statements about a published image."""
         image = registry_at(reference, username, password, docker_config, registry, insecure)
-        return await verified((await self._assembly()).builder, image, public_key)
+        return await verified((await assembly_of(self)).builder, image, public_key)
 
     @function
     def checks(self) -> Checks:
         """Group what `dagger check` runs: lint, types, unit tests, each image's tests and promises."""
-        secrets = {"index_auth": self.index_auth, "hf_token": self.hf_token}
-        texts = {name.replace("-", "_"): text for name, text in self._settings().items()}
-        # mypy does not see the constructor that the SDK's decorator makes.
-        return Checks(source=self.source, weights=self.weights, **secrets, **texts)  # type: ignore[call-arg]
+        return Checks(**copied(self))
 
     def _settings(self) -> dict[str, str]:
         """Return the plain flags of this object; secrets and directories are the caller's to pass again."""
@@ -325,28 +320,9 @@ class Wheelhouse:
         }
 
     async def _audited(self, variant: Variant, base: Base) -> dagger.Directory:
-        assembly = await self._assembly()
+        assembly = await assembly_of(self)
         makers = layer_makers(assembly.config, variant, base)
         return await layer_audit(assembly.builder, await assembly.image(variant, base), makers)
-
-    async def _assembly(self) -> Assembly:
-        hub = Hub(
-            endpoint=self.hf_endpoint, token=self.hf_token, weights=self.weights, server=self.models_server
-        )
-        builder = Builder(
-            image=self.python_image,
-            cuda_image=self.cuda_base,
-            index_url=self.index_url,
-            index_auth=self.index_auth,
-        )
-        return await Assembly.of(self.source, builder, hub, self._shared())
-
-    def _shared(self) -> Shared | None:
-        if not self.cache:
-            return None
-        login = self.cache_username, self.cache_password
-        registry = registry_at(self.cache, *login, None, self.cache_registry, insecure=False)
-        return Shared(registry=registry, private_key=self.cache_key, public_key=self.cache_public_key)
 
 
 def _now() -> str:

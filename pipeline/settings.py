@@ -1,0 +1,71 @@
+"""What a caller sets on the main object, for every function and every check of it."""
+
+from typing import Any, Final, Protocol
+
+import dagger
+
+from pipeline.assembly import Assembly
+from pipeline.builder import Builder
+from pipeline.cache import Shared
+from pipeline.models import Hub
+from pipeline.registry import Registry
+
+
+class Settings(Protocol):
+    """The main object, or another one that was given the same; main.py says what each field is."""
+
+    source: dagger.Directory
+    python_image: str
+    cuda_base: str
+    index_url: str
+    index_auth: dagger.Secret | None
+    hf_endpoint: str
+    hf_token: dagger.Secret | None
+    weights: dagger.Directory | None
+    models_server: dagger.Service | None
+    cache: str
+    cache_key: dagger.Secret | None
+    cache_public_key: dagger.File | None
+    cache_username: str
+    cache_password: dagger.Secret | None
+    cache_registry: dagger.Service | None
+
+
+NAMES: Final = tuple(Settings.__annotations__)
+
+
+def copied(given: Settings) -> dict[str, Any]:
+    """Return what a caller set, by name."""
+    return {name: getattr(given, name) for name in NAMES}
+
+
+def builder_of(given: Settings, image: str) -> Builder:
+    """Return what works for a caller, on an image."""
+    return Builder(
+        image=image, cuda_image=given.cuda_base, index_url=given.index_url, index_auth=given.index_auth
+    )
+
+
+async def assembly_of(given: Settings) -> Assembly:
+    """Return the stages of a caller's service.
+
+    Raises:
+        ConfigError: no pyproject.toml, or it is wrong.
+
+    """
+    hub = Hub(
+        endpoint=given.hf_endpoint, token=given.hf_token, weights=given.weights, server=given.models_server
+    )
+    return await Assembly.of(given.source, builder_of(given, given.python_image), hub, _shared(given))
+
+
+def _shared(given: Settings) -> Shared | None:
+    if not given.cache:
+        return None
+    registry = Registry(
+        address=given.cache,
+        username=given.cache_username,
+        password=given.cache_password,
+        service=given.cache_registry,
+    )
+    return Shared(registry=registry, private_key=given.cache_key, public_key=given.cache_public_key)
