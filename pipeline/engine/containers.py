@@ -40,10 +40,7 @@ class Containers:
 
         The folder's name becomes the container's. Raises StoreError without runc.
         """
-        log = bundle / "log"
-        words = ["--log", str(log), "--log-format", "json", "run", "--bundle", str(bundle)]
-        words += ["--pid-file", str(bundle / "pid"), bundle.name]
-        running = asyncio.ensure_future(self._runc(*words, stdin=stdin, sink=sink))
+        running = asyncio.ensure_future(self._runc(*_run_words(bundle), stdin=stdin, sink=sink))
         try:
             completed = await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -54,8 +51,18 @@ class Containers:
         finally:
             await self.discard(bundle.name)
         return Ended(
-            completed.returncode, completed.stdout, completed.stderr, _failure(completed.returncode, log)
+            completed.returncode, completed.stdout, completed.stderr, _failure(completed.returncode, bundle)
         )
+
+    async def attach(self, bundle: Path, terminal: int) -> Ended:
+        """Run the process of a bundle on a terminal, given by its descriptor, to its end."""
+        for name in ("log", "pid"):
+            (bundle / name).unlink(missing_ok=True)  # of the run before
+        try:
+            code = await self.runner.attach([*self._command, *_run_words(bundle)], terminal, env=self.environ)
+        finally:
+            await self.discard(bundle.name)
+        return Ended(code, failure=_failure(code, bundle))
 
     async def discard(self, name: str) -> None:
         """End a container that outlived its runc and remove what is noted of it."""
@@ -67,16 +74,26 @@ class Containers:
         for path in self.state.glob("*"):
             await self.discard(path.name)
 
+    @property
+    def _command(self) -> list[str]:
+        return ["runc", "--root", str(self.state)]
+
     async def _runc(self, *words: str, stdin: bytes = b"", sink: Sink | None = None) -> Completed:
         return await self.runner.run(
-            ["runc", "--root", str(self.state), *words], input=stdin or None, env=self.environ, sink=sink
+            [*self._command, *words], input=stdin or None, env=self.environ, sink=sink
         )
 
 
-def _failure(returncode: int, log: Path) -> str:
+def _run_words(bundle: Path) -> list[str]:
+    log = ["--log", str(bundle / "log"), "--log-format", "json"]
+    return [*log, "run", "--bundle", str(bundle), "--pid-file", str(bundle / "pid"), bundle.name]
+
+
+def _failure(returncode: int, bundle: Path) -> str:
     """Return what runc itself has to say of a run that it could not carry out."""
     if returncode < 0:
         return f"runc was ended by signal {-returncode} while the command ran. Run again."
+    log = bundle / "log"
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     notes = [json.loads(line) for line in lines]
     return " ".join(note["msg"] for note in notes if note["level"] in ("error", "fatal"))

@@ -33,7 +33,6 @@ PARTIAL: Final = {
     "Container.up": "not experimentalPrivilegedNesting; needs root",
     "Container.experimentalWithAllGPUs": "accepted; an exec is refused: it gets no GPU",
     "Container.experimentalWithGPU": "accepted; an exec is refused: it gets no GPU",
-    "Container.withDefaultTerminalCmd": "accepted; there is no terminal",
     "Container.exportImage": "into podman's store; not platformVariants",
     "Host.containerImage": "from podman's store",
     "Directory.dockerBuild": "platform: this machine's only; not ssh, noInit",

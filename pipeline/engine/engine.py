@@ -23,6 +23,7 @@ from pipeline.engine.states import (
     SecretState,
     Snapshot,
 )
+from pipeline.engine.terminals import Terminal
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class Engine(Snapshots):
     """What relative host paths start at."""
     services: Services
     containers: Containers
+    terminal: Terminal = field(default_factory=Terminal)
     _memo: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
     registry: Registry | None = None
     """Made when a registry is first needed; remembers which do not answer."""

@@ -42,9 +42,8 @@ class ExecError(EngineError):
 
 
 INSTEAD: Final = {
-    "Container.terminal": "Print what is of interest with `with-exec`",
-    "Directory.terminal": "Print what is of interest with `entries`, `glob` or `file --path=… contents`",
-    "Service.terminal": "Print what is of interest with `with-exec` on the container",
+    "Directory.terminal": "Mount it into a container and open a terminal there",
+    "Service.terminal": "Open a terminal in the container before it becomes a service",
     "Container.withMountedVolume": "Use withMountedCache",
     "Container.withUnixSocket(owner)": "Run the exec as the socket's owner with withUser",
     "Query.sshfsVolume": "Copy the files with Host.directory",

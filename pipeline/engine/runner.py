@@ -69,6 +69,12 @@ class Runner(Protocol):
         """
         ...
 
+    async def attach(
+        self, argv: Sequence[str], terminal: int, *, env: Mapping[str, str] | None = None
+    ) -> int:
+        """Run one process on a terminal, given by its descriptor; return its exit status."""
+        ...
+
 
 async def checked(
     runner: Runner,
@@ -121,6 +127,21 @@ class ProcessRunner:
             return Completed(await process.wait(), stdout, stderr)
         except BaseException:
             await asyncio.shield(self._end(process))
+            raise
+
+    async def attach(
+        self, argv: Sequence[str], terminal: int, *, env: Mapping[str, str] | None = None
+    ) -> int:
+        """Run a real process in this process's own group, so that the terminal is its own, too."""
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=terminal, stdout=terminal, stderr=terminal, env=env
+        )
+        try:
+            return await process.wait()
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            await process.wait()
             raise
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
@@ -202,3 +223,10 @@ class RecordingRunner:
         if sink is not None and completed.stderr:
             sink("stderr", completed.stderr)
         return completed
+
+    async def attach(
+        self, argv: Sequence[str], terminal: int, *, env: Mapping[str, str] | None = None
+    ) -> int:
+        """Return the prepared exit status and remember the call."""
+        del terminal  # nothing is shown
+        return (await self.run(argv, env=env)).returncode

@@ -147,6 +147,8 @@ class ContainerState:
     own_default_args: bool = False
     """Default arguments were set by the caller, not by the image."""
     gpus: bool = False
+    terminal: tuple[str, ...] = ()
+    """What a terminal runs unless it is told."""
     image_ref: str = ""
 
     @property

@@ -30,7 +30,7 @@ def test_refused_fields_are_called_refused() -> None:
     """A field without a handler is never shown as done."""
     found = {f"{owner}.{field}": how for owner, field, how in rows(load_api())}
 
-    assert found["Container.terminal"] == "refused"
+    assert found["Directory.terminal"] == "refused"
     assert found["Container.asService"] == "partial"
     assert found["Container.stdout"] == "done"
     assert status("Query.loadContainerFromID") == "done"

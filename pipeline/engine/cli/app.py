@@ -38,6 +38,8 @@ class Verbs(click.Group):
 @click.option("-v", "--verbose", count=True, help="Show more: cached operations and all output.")
 @click.option("-d", "--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option("-y", "--auto-apply", is_flag=True, help="Apply a returned changeset without asking.")
+@click.option("-i", "--interactive", is_flag=True, help="Open a terminal where an exec failed.")
+@click.option("--interactive-command", default="/bin/sh", help="What that terminal runs.", show_default=True)
 @click.pass_context
 def cli(ctx: click.Context, /, **options: Any) -> None:
     """Call the functions of a Dagger module, with or without a Dagger engine."""

@@ -20,6 +20,8 @@ SHARED_OPTIONS: Final = (
     Option("auto-apply", "Apply a returned changeset without asking", short="y"),
     Option("debug", "Show the traceback of an error", short="d"),
     Option("engine", "Engine that does the work: dagger or embedded", STRING),
+    Option("interactive", "Open a terminal where an exec failed", short="i"),
+    Option("interactive-command", 'What that terminal runs (default "/bin/sh")', STRING),
     Option("progress", "How to show progress: auto, plain, tty, dots or logs", STRING),
     Option("quiet", "Show less; nothing stays when it is done", COUNT, "q", " "),
     Option("silent", "Show no progress at all", short="s"),
@@ -28,8 +30,6 @@ SHARED_OPTIONS: Final = (
 IGNORED_OPTIONS: Final = (
     Option("allow-llm", "Only for a Dagger engine", STRING),
     Option("eager-runtime", "Only for a Dagger engine"),
-    Option("interactive", "Only for a Dagger engine", short="i"),
-    Option("interactive-command", "Only for a Dagger engine", STRING),
     Option("lock", "Only for a Dagger engine", STRING),
     Option("no-exit", "Only for a Dagger engine", short="E"),
     Option("no-mod", "Only for a Dagger engine", short="M"),

@@ -5,12 +5,13 @@ import contextlib
 import gc
 import logging
 import os
+import shlex
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from pipeline.engine.cli.command_line import Defaults, ModuleTypes
 from pipeline.engine.cli.core import CoreTypes
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
     from pipeline.engine.session import Session
 
 
+OPTIONS: Final = (
+    *("engine", "progress", "silent", "debug", "auto_apply"),
+    *("interactive", "interactive_command"),
+)
+"""What may also stand behind the verb."""
+
+
 @dataclass(slots=True)
 class Settings:
     """Hold what the command's own flags say, wherever they stand."""
@@ -41,6 +49,8 @@ class Settings:
     silent: bool = False
     debug: bool = False
     auto_apply: bool = False
+    interactive: bool = False
+    interactive_command: str = "/bin/sh"
     arguments: tuple[str, ...] = ()
     """The whole command line, for handing it over."""
     scrub: Callable[[str], str] = str
@@ -55,7 +65,7 @@ class Settings:
             attribute = name.replace("-", "_")
             if attribute in ("quiet", "verbose"):
                 setattr(self, attribute, getattr(self, attribute) + value)
-            elif attribute in ("engine", "progress", "silent", "debug", "auto_apply"):
+            elif attribute in OPTIONS:
                 setattr(self, attribute, value)
 
     def open_progress(self) -> Progress:
@@ -114,6 +124,8 @@ async def open_session(settings: Settings, *, plan: bool = False) -> "AsyncItera
         async with Session.open(
             environ=settings.environ, workdir=settings.workdir, progress=progress, plan=plan
         ) as session:
+            if settings.interactive:
+                session.engine.terminal.on_failure = tuple(shlex.split(settings.interactive_command))
             settings.scrub = session.engine.secrets.scrub
             os.environ["DAGGER_SESSION_PORT"] = str(session.port)
             os.environ["DAGGER_SESSION_TOKEN"] = session.token

@@ -16,10 +16,12 @@ from pipeline.engine.ops import (
     metadata,
     module,
     mounts,
+    outputs,
     query,
     reading,
     service,
     stored,
+    terminal,
     values,
 )
 
@@ -39,9 +41,11 @@ __all__ = [
     "metadata",
     "module",
     "mounts",
+    "outputs",
     "query",
     "reading",
     "service",
     "stored",
+    "terminal",
     "values",
 ]

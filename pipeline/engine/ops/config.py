@@ -205,8 +205,8 @@ async def with_all_gpus(engine: Engine, op: Op) -> ContainerState:
 
 @operation("Container.withDefaultTerminalCmd")
 async def with_default_terminal_cmd(engine: Engine, op: Op) -> ContainerState:
-    """Change nothing: a terminal is refused anyway."""
-    return await engine.container(op)
+    """Set what a terminal in this container runs."""
+    return replace(await engine.container(op), terminal=tuple(op.args["args"]))
 
 
 @operation("Container.withError")

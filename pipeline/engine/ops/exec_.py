@@ -1,11 +1,11 @@
-"""Container: withExec and what it wrote."""
+"""Container: withExec."""
 
 import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
-from pipeline.engine import attaching, execs
+from pipeline.engine import attaching, execs, terminals
 from pipeline.engine.containers import Ended
 from pipeline.engine.copying import Copying, copy_file
 from pipeline.engine.diskspace import free_bytes, no_space
@@ -155,7 +155,11 @@ async def _run(engine: Engine, state: ContainerState, request: Request, key: str
             command = replace(command, caches=folders, hosts=hosts)
             async with execs.laid(engine, state, command, working, scratch) as laid:
                 completed, combined = await _process(engine, request, laid, key)
-            result = _result(engine, request, completed, combined)
+                try:
+                    result = _result(engine, request, completed, combined)
+                except ExecError as error:
+                    await terminals.after_failure(engine, laid, error)
+                    raise
             await asyncio.to_thread(_redirect, state, request, result, laid)
             await asyncio.to_thread(execs.clear, laid)
             mounts = await _keep_mounts(engine, state, laid, key)
@@ -263,35 +267,3 @@ async def _keep_mounts(
 def _flatten(overlay: Any, made: Path) -> None:
     made.rmdir()
     overlay.flatten(made)
-
-
-async def _last(engine: Engine, op: Op) -> ExecResult:
-    """Return the outputs of the last exec; a container without one has none."""
-    state = await engine.container(op)
-    if state.last is None:
-        raise EngineError("no command has been set")
-    return state.last
-
-
-@operation("Container.stdout")
-async def stdout(engine: Engine, op: Op) -> str:
-    """Return what the last exec wrote to standard output."""
-    return (await _last(engine, op)).stdout
-
-
-@operation("Container.stderr")
-async def stderr(engine: Engine, op: Op) -> str:
-    """Return what the last exec wrote to standard error."""
-    return (await _last(engine, op)).stderr
-
-
-@operation("Container.combinedOutput")
-async def combined_output(engine: Engine, op: Op) -> str:
-    """Return both outputs as they were interleaved."""
-    return (await _last(engine, op)).combined
-
-
-@operation("Container.exitCode")
-async def exit_code(engine: Engine, op: Op) -> int:
-    """Return the exit code of the last exec."""
-    return (await _last(engine, op)).exit_code

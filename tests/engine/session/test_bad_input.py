@@ -145,6 +145,6 @@ async def test_nul_in_a_name_is_an_error(client: Client) -> None:
 
 async def test_refused_field_is_named(client: Client) -> None:
     """A field that only a Dagger engine has says its name and what to do."""
-    said = await client.error("{ container { terminal { sync } } }")
+    said = await client.error("{ directory { terminal { sync } } }")
 
-    assert "Container.terminal is not available in the embedded engine" in said
+    assert "Directory.terminal is not available in the embedded engine" in said
