@@ -71,8 +71,21 @@ def test_there_are_calls_to_check() -> None:
     """Both workflows and the README hold calls, so the next test cannot pass by finding none."""
     for path in (*WORKFLOWS, ROOT / "README.md"):
         assert calls(path), path
-    publish = next(words for words in calls(ROOT / ".github/workflows/publish.yml") if words[0] == "publish")
+    publish = next(words for words in calls(ROOT / ".github/workflows/publish.yml") if "publish" in words)
     assert "--password=env://REGISTRY_PASSWORD" in publish
+
+
+def test_only_the_publisher_writes_to_the_cache() -> None:
+    """publish.yml holds the signing key; jobs that strangers start read what its public half vouches for."""
+    reading, writing = (ROOT / ".github/workflows" / name for name in ("ci.yml", "publish.yml"))
+    [publish] = [words for words in calls(writing) if "publish" in words]
+    assert "--cache-key=env://CACHE_KEY" in publish
+    assert "CACHE_KEY: ${{ secrets.CACHE_KEY }}" in writing.read_text()
+    assert "secrets." not in reading.read_text()
+    for words in calls(reading):
+        assert "--cache-public-key=.github/cache.pub" in words
+    read = ["openssl", "pkey", "-pubin", "-in", str(ROOT / ".github/cache.pub"), "-noout", "-text"]
+    assert "NIST CURVE: P-256" in subprocess.run(read, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.mark.parametrize("words", list(every_call()))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_workflows import calls
+
 ROOT = Path(__file__).parents[2]
 SERVICE = ROOT / "tests/assets/services/tiny"
 MODULE = "github.com/nobody/wheelhouse"
@@ -44,7 +46,7 @@ def run(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
     """Run a line of `wheelhouse` in a clone, with the embedded engine of the clone."""
     words = line.split()
     command = [sys.executable, "-m", "pipeline.engine", "--engine=embedded", "--progress=plain", *words[1:]]
-    environ = os.environ | {"PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
+    environ = os.environ | {"PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1", "REGISTRY_PASSWORD": "x"}
     return subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder, env=environ)
 
 
@@ -56,7 +58,7 @@ def git(folder: Path, *words: str) -> str:
 
 def committed(folder: Path) -> str:
     """Make a repository of this module with the small service as its own; return its commit."""
-    for name in ("pipeline", "pyproject.toml", "dagger.json", "README.md"):
+    for name in ("pipeline", ".github", "pyproject.toml", "dagger.json", "README.md"):
         whole = (ROOT / name).is_dir()
         (shutil.copytree if whole else shutil.copy)(ROOT / name, folder / name)
     shutil.copytree(SERVICE, folder / "app")
@@ -75,12 +77,12 @@ def job(tmp_path_factory):
     tests.write_text(tests.read_text() + BROKEN)
     git(clone, "commit", "--quiet", "--all", "-m", "break a test")
     commit = git(clone, "rev-parse", "HEAD")
-    text = (ROOT / ".github/workflows/ci.yml").read_text()
-    lines = re.findall(r"run: (dagger call ci [^|\n]*)", text)
-    assert [line.split()[-1] for line in lines] == ["report", "summary", "gate"]
-    filled = [
-        line.replace('"$VARIANT"', "api").replace('"$HERE"', f"{MODULE}@{commit}").strip() for line in lines
-    ]
+    lines = calls(ROOT / ".github/workflows/ci.yml")
+    assert [words[-1] for words in lines] == ["report", "summary", "gate"]
+    values = {"$VARIANT": "api", "$HERE": f"{MODULE}@{commit}", "$CACHE": "", "$GITHUB_ACTOR": "me"}
+    filled = [" ".join(["wheelhouse", "call", *words]) for words in lines]
+    for name, value in values.items():
+        filled = [line.replace(name, value) for line in filled]
     return Job(clone, commit, [run(clone, line) for line in filled])
 
 
