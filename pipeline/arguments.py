@@ -11,8 +11,8 @@ from pipeline.variants import Base, Variant
 
 Which = Annotated[Variant, Doc("Which image")]
 On = Annotated[Base, Doc("What the image stands on")]
-Records = Annotated[dagger.Directory | None, Doc("OSV records: JSON files or zips")]
-RecordsFile = Annotated[dagger.File | None, Doc("The same as one zip or JSON file")]
+Records = Annotated[dagger.Directory | None, Doc("Folder of OSV records: JSON files or zips")]
+RecordsFile = Annotated[dagger.File | None, Doc("One zip or JSON file of OSV records")]
 Scanners = Annotated[Scanner, Doc("Whose image is asked without --advisories; pinned in the configuration")]
 Offline = Annotated[bool, Doc("Ask no network: neither a scanner's image nor the Debian mirror")]
 User = Annotated[str, Doc("User at the registry")]

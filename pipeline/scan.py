@@ -38,8 +38,11 @@ class Advisories:
 
     @property
     def records(self) -> dagger.Directory | None:
-        """Return the OSV records as a folder, whose names say what is a zip; None for none."""
-        return dag.directory().with_files("/", [self.file]) if self.file else self.directory
+        """Return all OSV records as one folder, whose names say what is a zip; None for none."""
+        if self.file is None:
+            return self.directory
+        alone = dag.directory().with_files("/", [self.file])
+        return alone.with_directory("/folder", self.directory) if self.directory else alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ LARGEST_BYTES: Final = 64 * 10**6
 """Largest accepted record or list of records, unpacked. The largest known record has 1.2 MB."""
 FUTURE: Final = timedelta(days=1)
 """A record dated later than this after now does not make the data fresh: clocks differ by less."""
+SHOWN: Final = 3
+"""Names of files that a message shows."""
 EXPECTED: Final = "OSV records as JSON: a folder, a zip (all.zip of an OSV export) or one file"
 
 
@@ -72,7 +74,9 @@ def load_advisories(place: Path) -> Advisories:
                 if name := _python_name(where, affected):
                     by_name.setdefault(name, []).append((record, affected))
     if not times:
-        raise AdvisoryDataError(f"{place.name} holds no advisory; expected {EXPECTED}. Fetch the data again.")
+        raise AdvisoryDataError(
+            f"{place.name} holds no advisory ({_seen(place)}); expected {EXPECTED}. Fetch the data again."
+        )
     if not by_name:
         raise AdvisoryDataError(
             f"{place.name}: {len(times)} advisories, none of a PyPI package; expected {EXPECTED}. "
@@ -97,6 +101,15 @@ def _texts(place: Path) -> Iterator[tuple[str, bytes]]:
         yield from _members(place)
     else:
         yield place.name, place.read_bytes()
+
+
+def _seen(place: Path) -> str:
+    """Return what was there instead of records, for a message."""
+    names = (
+        sorted(path.name for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place.name]
+    )
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"found {', '.join(names[:SHOWN])}{more}" if names else "it is empty"
 
 
 def _members(place: Path) -> Iterator[tuple[str, bytes]]:

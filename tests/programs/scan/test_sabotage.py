@@ -73,10 +73,19 @@ def refused(scanner: Scanner, data: Path, reason: str) -> bool:
     return "AdvisoryDataError" in found and reason in found
 
 
-@pytest.mark.parametrize("sabotage", [empty_zip, empty_folder, text("all.json", "[]")])
-def test_empty_data_fails(scanner, tmp_path, sabotage):
-    """An archive, folder or file without a record is no evidence of anything."""
-    assert refused(scanner, sabotage(tmp_path), "holds no advisory")
+@pytest.mark.parametrize(
+    ("sabotage", "seen"),
+    [
+        (empty_zip, "found all.zip"),
+        (empty_folder, "it is empty"),
+        (text("all.json", "[]"), "found all.json"),
+        (lambda folder: text("one.yaml", "id: X-1")(folder).parent, "found one.yaml"),
+    ],
+)
+def test_empty_data_fails(scanner, tmp_path, sabotage, seen):
+    """An archive, folder or file without a record is no evidence of anything; the reason says what it is."""
+    (tmp_path / "data").mkdir()
+    assert refused(scanner, sabotage(tmp_path / "data"), f"holds no advisory ({seen})")
 
 
 @pytest.mark.parametrize(
