@@ -5,8 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,24 @@ def inspect(reference: str, *words: str) -> Any:
     command = ["skopeo", "inspect", "--tls-verify=false", f"--creds={USERNAME}:{PASSWORD}", "--raw", *words]
     read = subprocess.run([*command, f"docker://{reference}"], check=True, capture_output=True, text=True)
     return json.loads(read.stdout)
+
+
+@contextmanager
+def pulled(reference: str) -> Iterator[tuple[list[str], str]]:
+    """Pull an image into a store of its own and run it without a network; give podman and its name."""
+    if shutil.which("podman") is None:
+        pytest.skip("needs podman")
+    # podman refuses a runroot of more than 50 characters; crun of Debian 12 wants other control groups.
+    folder = tempfile.mkdtemp(dir="/tmp")
+    podman = ["podman", "--root", f"{folder}/s", "--runroot", f"{folder}/r", "--runtime", "runc"]
+    login = ["--tls-verify=false", f"--creds={USERNAME}:{PASSWORD}"]
+    limits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--network=none"]
+    try:
+        subprocess.run([*podman, "pull", "--quiet", *login, reference], check=True, capture_output=True)
+        run = [*podman, "run", "--detach", "--name", "app", *limits, reference]
+        subprocess.run(run, check=True, capture_output=True)
+        yield podman, "app"
+    finally:
+        for words in (["rm", "--force", "--time=2", "app"], ["rmi", "--all", "--force"]):
+            subprocess.run([*podman, *words], check=False, capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -2,21 +2,19 @@
 
 import base64
 import gzip
+import json
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import LOGIN, Checkout, inspect, key_pair
+from tests.e2e.conftest import LOGIN, Checkout, inspect, key_pair, pulled
 from tests.programs.oci.registry_server import PASSWORD, USERNAME, Proxy
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -74,9 +72,14 @@ class Published:
     key: Path
 
     @property
+    def lines(self) -> list[str]:
+        """Return what was printed: `REPOSITORY@sha256:… TAG…` of cpu, then of api."""
+        return self.done.stdout.splitlines()
+
+    @property
     def line(self) -> str:
-        """Return what was printed: `REPOSITORY@sha256:… TAG…`."""
-        return self.done.stdout.strip()
+        """Return the line of the api image."""
+        return self.lines[-1]
 
     @property
     def reference(self) -> str:
@@ -91,9 +94,9 @@ class Published:
 
 @pytest.fixture(scope="module")
 def published(one_proxy: Proxy, clone: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Published:
-    """Publish the api image of the clone, signed, while somebody watches the process list."""
+    """Publish two images of the clone, signed, while somebody watches the process list."""
     key = key_pair(tmp_path_factory.mktemp("keys"), "ours")
-    words = ["publish", f"--address={one_proxy.address}/app", "--variants=api", *LOGIN]
+    words = ["publish", f"--address={one_proxy.address}/app", "--variants=cpu,api", *LOGIN]
     words.append(f"--signing-key=file://{key}")
     listener, started = Listener(PASSWORD), time.time()
     listener.start()
@@ -112,6 +115,25 @@ def test_one_digest_under_the_commits_tag(published: Published, one_proxy: Proxy
     assert config["Healthcheck"]["Test"]
     by_tag, by_digest = (inspect(name) for name in (f"{one_proxy.address}/app:{tag}", published.reference))
     assert by_tag == by_digest
+
+
+def test_every_tag_of_every_variant_is_one_digest(published: Published, one_proxy: Proxy) -> None:
+    """Skopeo lists the tags of both images, and each names the digest that was printed beside it."""
+    app, sha = f"{one_proxy.address}/app", f"sha-{published.head[:12]}"
+    listing = [
+        "skopeo",
+        "list-tags",
+        "--tls-verify=false",
+        f"--creds={USERNAME}:{PASSWORD}",
+        f"docker://{app}",
+    ]
+    tags = json.loads(subprocess.run(listing, check=True, capture_output=True).stdout)["Tags"]
+    printed = {tag: line.split()[0] for line in published.lines for tag in line.split()[1:]}
+
+    assert set(printed) == {sha, f"{sha}-cpu", f"{sha}-api"} == {tag for tag in tags if tag[:4] == "sha-"}
+    assert printed[sha] == printed[f"{sha}-cpu"] != printed[f"{sha}-api"]
+    for tag, reference in printed.items():
+        assert inspect(f"{app}:{tag}") == inspect(reference)
 
 
 def test_what_speaks_for_an_image_is_found_from_it(published: Published) -> None:
@@ -149,11 +171,11 @@ def test_the_image_runs_where_it_is_pulled(published: Published) -> None:
 
 
 def test_a_second_publish_sends_no_byte(published: Published, clone: Checkout, one_proxy: Proxy) -> None:
-    """The same commit again gives the same line, and the registry gets nothing but questions."""
+    """The same commit again gives the same lines, and the registry gets nothing but questions."""
     one_proxy.clear()
     again = clone.call(*published.words)
 
-    assert again.stdout.strip() == published.line, again.stderr[-3000:]
+    assert again.stdout == published.done.stdout, again.stderr[-3000:]
     assert sum(one_proxy.sent) == 0
 
 
@@ -193,7 +215,7 @@ def test_an_edited_line_sends_little(published: Published, clone: Checkout, one_
     clone.edit("app/rag/embedder.py", "# edited")
     before = {layer["digest"] for layer in inspect(published.reference)["layers"]}
     one_proxy.clear()
-    done = clone.call(*published.words)
+    done = clone.call(*(word.replace("cpu,api", "api") for word in published.words))
     assert done.returncode == 0, done.stderr[-3000:]
     sent = zip(one_proxy.seen, one_proxy.sent, strict=True)
     blobs = [size for asked, size in sent if "/blobs/" in asked and size]
@@ -262,24 +284,3 @@ def holders(started: float) -> list[Path]:
     found = subprocess.run(search, check=False, capture_output=True, input=listed).stdout.decode().split()
     # The repository's own checkout holds the word, where this test has it from.
     return [path for path in map(Path, found) if path.name != "registry_server.py"]
-
-
-@contextmanager
-def pulled(reference: str) -> Iterator[tuple[list[str], str]]:
-    """Pull an image into a store of its own and run it without a network; give podman and its name."""
-    if shutil.which("podman") is None:
-        pytest.skip("needs podman")
-    # podman refuses a runroot of more than 50 characters; crun of Debian 12 wants other control groups.
-    folder = tempfile.mkdtemp(dir="/tmp")
-    podman = ["podman", "--root", f"{folder}/s", "--runroot", f"{folder}/r", "--runtime", "runc"]
-    login = ["--tls-verify=false", f"--creds={USERNAME}:{PASSWORD}"]
-    limits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--network=none"]
-    try:
-        subprocess.run([*podman, "pull", "--quiet", *login, reference], check=True, capture_output=True)
-        run = [*podman, "run", "--detach", "--name", "app", *limits, reference]
-        subprocess.run(run, check=True, capture_output=True)
-        yield podman, "app"
-    finally:
-        for words in (["rm", "--force", "--time=2", "app"], ["rmi", "--all", "--force"]):
-            subprocess.run([*podman, *words], check=False, capture_output=True)
-        shutil.rmtree(folder, ignore_errors=True)
