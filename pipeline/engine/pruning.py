@@ -21,7 +21,7 @@ from pipeline.engine.layerstack import LayerStack
 if TYPE_CHECKING:
     from pipeline.engine.store import Store
 
-Kind = Literal["tree", "image", "cache", "blob", "record"]
+Kind = Literal["tree", "image", "cache", "blob", "record", "module"]
 BLOCK_BYTES: Final = 512
 """Unit of st_blocks."""
 BATCH: Final = 100
@@ -45,8 +45,13 @@ class Item:
 
 def items(store: "Store") -> list[Item]:
     """Return what the store holds, the longest unused first."""
-    listed = [*_folders(store, "tree"), *_folders(store, "cache"), *_images(store), *_files(store)]
-    return sorted(listed, key=lambda item: item.used)
+    places: tuple[tuple[Kind, Path], ...] = (
+        ("tree", store.trees),
+        ("cache", store.root / "caches"),
+        ("module", store.modules),
+    )
+    folders = [item for kind, base in places for item in _folders(store, kind, base)]
+    return sorted([*folders, *_images(store), *_files(store)], key=lambda item: item.used)
 
 
 def prune(store: "Store", keep_bytes: int) -> int:
@@ -78,8 +83,7 @@ def prune(store: "Store", keep_bytes: int) -> int:
         return sum(item.size_bytes for item in chosen if item.name not in kept)
 
 
-def _folders(store: "Store", kind: Literal["tree", "cache"]) -> Iterator[Item]:
-    base = store.trees if kind == "tree" else store.root / "caches"
+def _folders(store: "Store", kind: Kind, base: Path) -> Iterator[Item]:
     for entry in os.scandir(base):
         if entry.is_dir(follow_symlinks=False):
             path = Path(entry.path)

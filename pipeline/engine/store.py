@@ -51,7 +51,17 @@ class Store:
         base = Path(given) if given else (Path(home) / "wheelhouse" if home else _user_cache())
         store = cls(base.expanduser().absolute() / FORMAT)
         try:
-            for name in ("records", "trees", "caches", "work", "uses", "locks", "sessions", "storage"):
+            for name in (
+                "records",
+                "trees",
+                "caches",
+                "work",
+                "uses",
+                "locks",
+                "sessions",
+                "storage",
+                "modules",
+            ):
                 (store.root / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
@@ -64,6 +74,11 @@ class Store:
     def trees(self) -> Path:
         """Return the folder of immutable folders."""
         return self.root / "trees"
+
+    @property
+    def modules(self) -> Path:
+        """Return the folder of modules that were fetched from elsewhere."""
+        return self.root / "modules"
 
     @property
     def seals(self) -> Seals:

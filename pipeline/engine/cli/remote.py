@@ -1,6 +1,7 @@
 """Bring a module of a git repository here, at the commit that `-m` names."""
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -10,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from platformdirs import user_cache_path
-
 from pipeline.engine.cli.failures import ModuleLoadError
+from pipeline.engine.store import Store
 
 REMOTE: Final = re.compile(r"(?:https?|ssh|git)://|git@|(?:github\.com|gitlab\.com|bitbucket\.org)/")
 """How a module of elsewhere begins. Source: the address forms of `dagger -m`, v0.21."""
@@ -62,7 +62,9 @@ def local_copy(reference: str, workdir: Path) -> Path:
     """
     remote = Remote.parse(reference)
     name = hashlib.sha256(f"{remote.url}@{remote.ref}".encode()).hexdigest()[:24]
-    place = user_cache_path("wheelhouse") / "modules" / name
+    store = Store.open(os.environ)
+    place = store.modules / name
+    store.used(name)
     if not (remote.is_commit and place.is_dir()):
         _fetch(remote, _origin(remote, workdir), place)
     return place / remote.folder

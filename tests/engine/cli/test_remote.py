@@ -1,5 +1,6 @@
 """Modules of git repositories, at the commit that `-m` names."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from pipeline.engine.cli.environment import find_module
 from pipeline.engine.cli.remote import Remote, local_copy
+from pipeline.engine.store import Store
 
 
 @pytest.mark.parametrize(
@@ -60,3 +62,14 @@ def test_a_commit_is_fetched_once(clone):
     fetched = local_copy(f"github.com/nobody/nothing@{head}", clone)
 
     assert local_copy(f"github.com/nobody/nothing@{head}", clone.parent) == fetched
+
+
+def test_fetched_modules_are_pruned(clone, monkeypatch, tmp_path):
+    """What was fetched lies in the store and goes with what was unused for longest."""
+    monkeypatch.setenv("WHEELHOUSE_STORE", str(tmp_path / "store"))
+    fetched = local_copy(f"github.com/nobody/nothing@{git(clone, 'rev-parse', 'HEAD')}", clone)
+    store = Store.open(os.environ)
+
+    assert fetched.parent == store.modules
+    assert store.prune(0) > 0
+    assert not fetched.exists()
