@@ -150,9 +150,10 @@ def _is_whole(record: Any) -> bool:
     rated = [record, *affected] if _lists(affected, dict) else []
     return (
         bool(rated)
-        and _lists(record.get("aliases"), object)
+        and isinstance(record.get("aliases"), list | None)
         and all(_lists(one.get("severity"), dict) for one in rated)
-        and all(_lists(one.get("versions"), object) and _lists(one.get("ranges"), dict) for one in affected)
+        and all(isinstance(one.get("versions"), list | None) for one in affected)
+        and all(_lists(one.get("ranges"), dict) for one in affected)
     )
 
 

@@ -18,6 +18,8 @@ from scan.advisories import Advisories, Entry, load_advisories
 from scan.errors import AdvisoryDataError
 
 DATA = "data.json"
+READ = ("id", "aliases", "severity", "database_specific", "summary", "details")
+"""What a scan reads of a record beside the entry that is about the package (match.py, severity.py)."""
 
 
 def main() -> int:
@@ -40,7 +42,8 @@ def write_index(place: Path, out: Path) -> None:
         _write(out / DATA, {"refused": str(error)})
         return
     for name, entries in data.by_name.items():
-        _write(packages / _file_name(name), entries)
+        kept = [({key: record[key] for key in READ if key in record}, entry) for record, entry in entries]
+        _write(packages / _file_name(name), kept)
     whole = {"modified": data.modified, "withdrawn": data.withdrawn, "names": sorted(data.by_name)}
     _write(out / DATA, whole)
 
