@@ -47,7 +47,9 @@ def decide(result: Result, policy: Policy, today: date) -> Decision:
         ),
     ]
     scanned = any(coverage.status == "scanned" for coverage in result.coverage)
-    return Decision(tuple(failures), tuple(_warnings(result, policy, valid)), tuple(covered), scanned)
+    # apt says several lines for one reason; each line of failures.txt is a reason.
+    lines = tuple("; ".join(one.splitlines()) for one in failures)
+    return Decision(lines, tuple(_warnings(result, policy, valid)), tuple(covered), scanned)
 
 
 def ignore_for(finding: Finding, ignores: list[Ignore]) -> Ignore | None:

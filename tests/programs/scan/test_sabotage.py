@@ -225,10 +225,11 @@ def test_a_network_that_died_fails_the_debian_part(scanner):
     )
     bill.write_text(json.dumps(document))
     report = scanner.folder / "debian.json"
-    report.write_text(json.dumps({"failure": "SourceError: apt-get failed (100): Could not resolve"}))
+    report.write_text(json.dumps({"failure": "SourceError: apt-get failed (100): Could not\nresolve"}))
 
     result = scanner.scan(bill, "--debian", report, policy={"allow_skipped": {"debian": "no mirror here"}})
-    assert "debian: not scanned: SourceError: apt-get failed (100): Could not resolve" in result["failures"]
+    reason = "debian: not scanned: SourceError: apt-get failed (100): Could not; resolve"
+    assert (scanner.folder / "out/failures.txt").read_text().splitlines() == result["failures"] == [reason]
 
 
 @pytest.mark.parametrize(
