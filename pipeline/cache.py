@@ -20,6 +20,7 @@ from pipeline.builder import Builder, text_file
 from pipeline.errors import PipelineError
 from pipeline.packages import with_programs
 from pipeline.registry import Registry, client, options, steady_client
+from pipeline.tags import repository_address
 
 HERE: Final = Path(__file__).parent
 OCI: Final = ("python3", "-m", "oci")
@@ -82,10 +83,11 @@ class Cache:
         """Return the cache that the caller names.
 
         Raises:
-            PipelineError: no key: nobody would vouch for what is taken.
+            PipelineError: no key: nobody would vouch for what is taken; or a malformed address.
 
         """
         options(shared.registry)
+        repository_address(shared.registry.address)
         public_key = shared.public_key
         if public_key is None:
             if shared.private_key is None:

@@ -153,6 +153,17 @@ def test_a_cache_without_a_key_is_refused(proxy: Proxy, tmp_path: Path) -> None:
     assert "openssl genpkey" in done.stderr
 
 
+def test_a_malformed_address_is_refused(keys: dict[str, str], tmp_path: Path) -> None:
+    """A typing error stops the build before anything is made: else every build would be slow for ever."""
+    wanted = {"address": "ghcr.io/Me/App:latest", "public": keys["ours.pub"]}
+    (tmp_path / "wanted.json").write_text(json.dumps(wanted))
+    done = run_session(tmp_path, THROUGH)
+
+    assert done.returncode != 0
+    assert "ghcr.io/Me/App:latest" in done.stderr
+    assert "expected" in done.stderr
+
+
 def test_layers_of_an_archive_are_those_that_were_made(tmp_path: Path) -> None:
     """An image built on what another machine packed is the image built on the original, byte for byte."""
     done = run_session(tmp_path, ARCHIVED)

@@ -52,6 +52,7 @@ def require_vouched(key: str, digest: str, signed: str, public: Path) -> None:
 
     Raises:
         CorruptError: no signature, or one by another key or about another entry.
+        RegistryError: the file is no public key.
 
     """
     try:
@@ -64,9 +65,18 @@ def require_vouched(key: str, digest: str, signed: str, public: Path) -> None:
         verify = ["dgst", "-sha256", "-verify", str(public), "-signature", file.name]
         done = _openssl(verify, statement(key, digest))
     if done.returncode:
+        _require_public_key(public)
         raise CorruptError(
             f"cache entry {key} is poisoned: no signature by the key that is trusted here. "
             f"Delete the tag {key}, and find out who wrote it"
+        )
+
+
+def _require_public_key(path: Path) -> None:
+    if _openssl(["pkey", "-pubin", "-in", str(path), "-noout"], b"").returncode:
+        raise RegistryError(
+            "the cache's public key cannot be read; expected a PEM public key. "
+            "Write one with `openssl pkey -in cache.pem -pubout -out cache.pub`"
         )
 
 

@@ -200,6 +200,15 @@ def test_the_same_files_pack_to_the_same_bytes(tree: Path, tmp_path: Path) -> No
     assert (tmp_path / "1").read_bytes() != (tmp_path / "2").read_bytes()
 
 
+def test_a_wrong_public_key_is_told_from_a_poisoned_entry(stored: Cache, keys: Keys, tmp_path: Path) -> None:
+    """Who passes something else than a public key is told so; nothing is taken, and nobody is accused."""
+    (tmp_path / "no.pub").write_text("no key")
+    with pytest.raises(RegistryError, match="public key cannot be read") as caught:
+        taken(stored, tmp_path, (keys[0], tmp_path / "no.pub"))
+    assert "poisoned" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
 def test_special_files_are_not_packed(tree: Path, tmp_path: Path) -> None:
     """A pipe is no content: it is refused by name."""
     os.mkfifo(tree / "pipe")
