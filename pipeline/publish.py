@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -68,6 +69,8 @@ class Publication:
 async def publish_images(assembly: Assembly, wanted: Publication) -> list[str]:
     """Test every image, then push all of them.
 
+    What went over the wire is told on stderr as one line of JSON.
+
     Returns:
         `REPOSITORY@sha256:… TAG…` of each image.
 
@@ -78,6 +81,7 @@ async def publish_images(assembly: Assembly, wanted: Publication) -> list[str]:
 
     """
     report = await publish_report(assembly, wanted)
+    print(json.dumps(report), file=sys.stderr)  # noqa: T201 - the references stay on stdout
     tagged = [image for image in report["images"] if image["tags"]]
     return [f"{image['reference']} {' '.join(image['tags'])}" for image in tagged]
 
