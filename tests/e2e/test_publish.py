@@ -171,12 +171,16 @@ def test_the_image_runs_where_it_is_pulled(published: Published) -> None:
 
 
 def test_a_second_publish_sends_no_byte(published: Published, clone: Checkout, one_proxy: Proxy) -> None:
-    """The same commit again gives the same lines, and the registry gets nothing but questions."""
+    """The same commit again gives the same lines, and the registry gets only questions; JSON says so."""
     one_proxy.clear()
     again = clone.call(*published.words)
 
     assert again.stdout == published.done.stdout, again.stderr[-3000:]
     assert sum(one_proxy.sent) == 0
+    [told] = re.findall(r'^{"images".*', again.stderr, re.MULTILINE)
+    report = json.loads(told)
+    assert [image["reference"] for image in report["images"]] == [line.split()[0] for line in published.lines]
+    assert (report["pushed_bytes"], report["written_manifests"], report["written_tags"]) == (0, 0, [])
 
 
 def test_signatures_hold_for_their_key_alone(published: Published, clone: Checkout, tmp_path: Path) -> None:
