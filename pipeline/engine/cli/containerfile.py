@@ -13,6 +13,10 @@ from pipeline.engine.graph import Op
 
 TEXTS: Final = "texts"
 """Stage of the files whose contents stand in the plan."""
+EMPTY: Final = "empty"
+"""Stage of an empty directory."""
+TREE: Final = "/tree"
+"""Where a stage holds the directory that it changes."""
 PIECE: Final = 60_000
 """Characters of one line's text: a multiple of 4, far below what one argument may hold."""
 
@@ -83,6 +87,9 @@ class _Writer:
     def _extend(self, op: Op, parent: Op) -> None:
         """Add to the parent's stage, or start one from it when others need the parent as it is."""
         held = self.places[parent.digest]
+        if op.type == "Directory" and self.base and op.field in _TREE:
+            self.places[op.digest] = self._changed(op, held)
+            return
         stage = next((s for s in self.stages if s.name == held.source), None)
         if op.type == "Directory" and held.source != "scratch" and (stage is None or held.path != "/"):
             stage = self._start("scratch")
@@ -100,6 +107,17 @@ class _Writer:
             stage.lines += self._lines(op, stage, mounts)
         self.places[op.digest] = _Place(stage.name, "/", mounts)
 
+    def _changed(self, op: Op, held: _Place) -> _Place:
+        """Let the image's programs change a copy of a directory: no instruction does."""
+        stage = self._start(self.base)
+        stage.lines.append(self._copied(stage, held, TREE))
+        args = dict(op.args)
+        for key in args.keys() & {"path", "linkName"}:
+            args[key] = f"{TREE}/{args[key]}"
+        args["paths"] = [f"{TREE}/{path}" for path in args.get("paths", ())]
+        stage.lines.append(f"RUN {json.dumps(_TREE[op.field](args), ensure_ascii=False)}")
+        return _Place(stage.name, TREE)
+
     def _sources(self, op: Op) -> list[_Place]:
         """Give where the directories and files are that an operation takes."""
         return [
@@ -109,10 +127,9 @@ class _Writer:
         ]
 
     def _copied(self, stage: _Stage, source: _Place, target: str, options: str = "") -> str:
-        stage.needs.add(source.source)
-        if source.source == "scratch":
-            return f"# no counterpart: an empty folder at {target}"
-        return f"COPY --from={source.source} {options}{source.path} {target}"
+        name = self._empty() if source.source == "scratch" else source.source
+        stage.needs.add(name)
+        return f"COPY --from={name} {options}{source.path} {target}"
 
     def _lines(self, op: Op, stage: _Stage, mounts: Sequence[str]) -> list[str]:
         if op.field == "withExec":
@@ -167,6 +184,12 @@ class _Writer:
         secret = str(source.args.get("name") or source.args.get("uri") or "secret").rpartition("/")[2]
         where = f"target={op.args['path']}" if "path" in op.args else f"env={op.args['name']}"
         return f"--mount=type=secret,id={secret},{where}"
+
+    def _empty(self) -> str:
+        """Return the name of a stage without files."""
+        if not any(stage.name == EMPTY for stage in self.stages):
+            self.stages.append(_Stage(EMPTY, [f"FROM scratch AS {EMPTY}"], set()))
+        return EMPTY
 
     def _start(self, base: str) -> _Stage:
         stage = _Stage(f"s{len(self.stages) + 1}", [], {base})
@@ -227,6 +250,12 @@ _SHELL: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
     "withSymlink": lambda args: ["ln", "-s", args["target"], args["linkName"]],
 }
 """What only a program of the image can do to its files."""
+_TOUCH: Final = ("find", TREE, "-exec", "touch", "--no-dereference", "--date")
+_TREE: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
+    **_SHELL,
+    "withTimestamps": lambda args: [*_TOUCH, f"@{args['timestamp']}", "{}", "+"],
+}
+"""The same for a directory, which is no container: it is changed in one."""
 _INSIDE: Final = ("directory", "file", "rootfs")
 _MOUNTS: Final = {
     "withMountedCache": "cache",

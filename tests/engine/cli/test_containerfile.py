@@ -107,6 +107,32 @@ def test_a_healthcheck_keeps_its_times():
     assert containerfile([ROOT, BASE, checked]).endswith(expected)
 
 
+def test_an_empty_directory_is_copied_from_a_stage_without_files():
+    """A folder that a container is given empty is there for what runs next."""
+    empty = op("Directory", "directory")
+    given = op("Container", "withDirectory", BASE, path="/out", source=empty)
+    text = containerfile([ROOT, BASE, empty, given, op("Container", "withExec", given, args=["ls", "/out"])])
+
+    assert text == (
+        'FROM scratch AS empty\n\nFROM python:3.13-slim AS s1\nCOPY --from=empty / /out\nRUN ["ls", "/out"]\n'
+    )
+
+
+def test_a_directory_is_changed_in_a_container():
+    """What no instruction does to a directory, programs of the image do, each from a copy."""
+    made = op("Container", "withExec", BASE, args=["make"])
+    held = op("Directory", "directory", made, path="/made")
+    less = op("Directory", "withoutFile", held, path="log")
+    old = op("Directory", "withTimestamps", less, timestamp=5)
+    final = op("Container", "withDirectory", BASE, path="/d", source=old)
+    text = containerfile([ROOT, BASE, made, held, less, old, final])
+
+    assert 'COPY --from=s2 /made /tree\nRUN ["rm", "-rf", "/tree/log"]\n' in text
+    assert 'COPY --from=s3 /tree /tree\nRUN ["find", "/tree", ' in text
+    assert '"--date", "@5", "{}", "+"]' in text
+    assert text.endswith("COPY --from=s4 /tree /d\n")
+
+
 def test_what_has_no_counterpart_is_said():
     """An operation that a Containerfile does not have stays as a comment."""
     changed = op("Container", "withAnnotation", BASE, name="a", value="b")
