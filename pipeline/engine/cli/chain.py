@@ -109,7 +109,7 @@ class ChainRunner:
 
     async def _graphql_arguments(self, step: Step) -> Mapping[str, Any]:
         async def one(argument: Argument) -> tuple[str, Any]:
-            value = await self._resolve(argument, step.values[argument.name], step.path)
+            value = await self._resolve(argument, step.values[argument.name], step)
             return argument.name, graphql_value(argument.type, value)
 
         given = [argument for argument in step.function.arguments if argument.name in step.values]
@@ -121,7 +121,7 @@ class ChainRunner:
         async def one(argument: Argument) -> tuple[str, Any]:
             if argument.name in step.values:
                 value = step.values[argument.name]
-                await self._resolve(argument, value, step.path)
+                await self._resolve(argument, value, step)
                 return argument.python, _python_value(argument.type, value, argument.ignore)
             return argument.python, self._default(argument)
 
@@ -140,10 +140,10 @@ class ChainRunner:
             text = str(default_path(self._module, argument.default_path))
         return _core_object(Address(argument.type.name, text, argument.ignore)) if text else None
 
-    async def _resolve(self, argument: Argument, value: Any, path: str) -> Any:
+    async def _resolve(self, argument: Argument, value: Any, step: Step) -> Any:
         """Turn addresses into ids, evaluated now so that a mistake is told with the flag's name."""
         if isinstance(value, list):
-            return [await self._resolve(argument, item, path) for item in value]
+            return [await self._resolve(argument, item, step) for item in value]
         if not isinstance(value, Address):
             return value
         address = Address(value.type, value.text, argument.ignore)
@@ -151,8 +151,15 @@ class ChainRunner:
             found = await ask(self._session, None, address_selections(address))
         except Exception as error:
             message = f'failed to get value for argument "{kebab(argument.name)}": {describe(error)}'
-            raise UsageError(message, path) from error
+            raise UsageError(message, step.path, flag_for_files(step.function, argument)) from error
         return CoreRef(value.type, found)
+
+
+def flag_for_files(function: Function, argument: Argument) -> str:
+    """Return the flag that takes a file where this one takes a directory, `--NAME-file`; "" for none."""
+    name = f"{kebab(argument.name)}-file"
+    takes = argument.type.name == "Directory" and any(kebab(one.name) == name for one in function.arguments)
+    return f"--{name}" if takes else ""
 
 
 async def _invoke(function: Function, target: Any, keywords: Mapping[str, Any]) -> Any:

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from pipeline.engine.cli import chain as chain_module
-from pipeline.engine.cli.chain import ChainRunner, Result
+from pipeline.engine.cli.chain import ChainRunner, Result, flag_for_files
 from pipeline.engine.cli.command_line import parse_chain
 from pipeline.engine.cli.environment import ModuleConfig
 from pipeline.engine.cli.failures import FunctionError, UsageError
 from pipeline.engine.cli.project import Project
 from pipeline.engine.cli.queries import CoreRef
+from pipeline.engine.cli.signatures import Argument, Function, TypeRef
 from pipeline.engine.cli.values import Address
 from pipeline.engine.errors import EngineError
 
@@ -120,6 +121,17 @@ async def test_an_object_flag_is_checked_before_the_function_runs(run):
 
     expected = 'failed to get value for argument "dir": lstat /no: no such file or directory'
     assert (str(refused.value), refused.value.path) == (expected, "wheelhouse call entries")
+
+
+def test_a_flag_for_directories_names_the_one_for_files():
+    """Who passes a file to `--data` is told of `--data-file`, where the function has it."""
+    folder = Argument("data", "data", TypeRef("object", "Directory"))
+    file = Argument("data_file", "data_file", TypeRef("object", "File"))
+    both = Function("scan", "scan", TypeRef("void"), arguments=(folder, file))
+    alone = Function("scan", "scan", TypeRef("void"), arguments=(folder,))
+
+    assert flag_for_files(both, folder) == "--data-file"
+    assert flag_for_files(both, file) == flag_for_files(alone, folder) == ""
 
 
 async def test_the_default_directory_lies_in_the_module(run, monkeypatch, garden_config):
