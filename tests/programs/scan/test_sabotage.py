@@ -264,6 +264,8 @@ def test_an_index_of_the_records_says_what_the_records_say(scanner, tmp_path):
     indexed = scanner.scan(bill, advisories=tmp_path / "index")
     assert len(indexed["findings"]) == 55
     assert indexed == direct
+    (tmp_path / "index/records").write_bytes(b"[")
+    assert "of the index cannot be read" in reasons(scanner, tmp_path / "index")
 
 
 def test_an_index_of_data_that_cannot_be_trusted_fails_the_scan(scanner, tmp_path):
