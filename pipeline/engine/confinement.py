@@ -90,11 +90,11 @@ async def learn(buildah: Buildah, store: Store) -> Document:
     """
     key = digest_of("confinement", _circumstances(buildah.environ))
     async with store.lock(key):
-        known = store.read(key)
+        known: Document | None = (store.read(key) or {}).get("bundle")
         if known is None:
-            known = json.loads(await buildah.bundle())
+            known = dict(json.loads(await buildah.bundle()))
             known["mounts"] = [m for m in known["mounts"] if m["destination"] not in LAID_OTHERWISE]
-            store.write(key, known)
+            store.write(key, {"bundle": known})
     return known
 
 

@@ -4,21 +4,30 @@ import base64
 import json
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
-from typing import Any, Final
+from typing import Final
 
+from pipeline.engine.cli.instructions import INSTRUCTIONS, ON_TREE, SHELL, TREE
 from pipeline.engine.graph import Op
+from pipeline.engine.planning import is_guess
 
 TEXTS: Final = "texts"
 """Stage of the files whose contents stand in the plan."""
 EMPTY: Final = "empty"
 """Stage of an empty directory."""
-TREE: Final = "/tree"
-"""Where a stage holds the directory that it changes."""
 PIECE: Final = 60_000
 """Characters of one line's text: a multiple of 4, far below what one argument may hold."""
+
+_INSIDE: Final = ("directory", "file", "rootfs")
+_MOUNTS: Final = {
+    "withMountedCache": "cache",
+    "withMountedDirectory": "bind",
+    "withMountedFile": "bind",
+    "withMountedSecret": "secret",
+    "withSecretVariable": "secret",
+}
 
 
 @dataclass(slots=True)
@@ -46,6 +55,8 @@ class _Writer:
     """Walk the operations once, inputs first."""
 
     uses: Counter[str]
+    read_back: frozenset[str] = frozenset()
+    """Mounts whose files are taken out of the container again: those are copied, since a mount is gone."""
     base: str = ""
     """Image whose shell writes texts into files; empty when no operation names one."""
     stages: list[_Stage] = field(default_factory=list)
@@ -87,7 +98,7 @@ class _Writer:
     def _extend(self, op: Op, parent: Op) -> None:
         """Add to the parent's stage, or start one from it when others need the parent as it is."""
         held = self.places[parent.digest]
-        if op.type == "Directory" and self.base and op.field in _TREE:
+        if op.type == "Directory" and self.base and op.field in ON_TREE:
             self.places[op.digest] = self._changed(op, held)
             return
         stage = next((s for s in self.stages if s.name == held.source), None)
@@ -100,6 +111,8 @@ class _Writer:
         if op.field in ("withoutMount", "withoutSecretVariable"):
             gone = f"target={op.args.get('path')}," if "path" in op.args else f"env={op.args.get('name')},"
             mounts = tuple(one for one in mounts if gone not in one + ",")
+        elif op.digest in self.read_back:
+            stage.lines += [self._copied(stage, held, op.args["path"]) for held in self._sources(op)]
         elif (mount := self._mount(op)) is not None:
             mounts = (*mounts, mount)
             stage.needs |= {held.source for held in self._sources(op)}
@@ -115,7 +128,7 @@ class _Writer:
         for key in args.keys() & {"path", "linkName"}:
             args[key] = f"{TREE}/{args[key]}"
         args["paths"] = [f"{TREE}/{path}" for path in args.get("paths", ())]
-        stage.lines.append(f"RUN {json.dumps(_TREE[op.field](args), ensure_ascii=False)}")
+        stage.lines.append(f"RUN {json.dumps(ON_TREE[op.field](args), ensure_ascii=False)}")
         return _Place(stage.name, TREE)
 
     def _sources(self, op: Op) -> list[_Place]:
@@ -144,9 +157,9 @@ class _Writer:
                 return [self._copied(stage, held, target or op.args.get("path", "/"), owner)]
         if op.field == "withNewFile":
             return self._text(op, stage)
-        if op.field in _SHELL and op.type == "Container":
-            return [f"RUN {json.dumps(_SHELL[op.field](op.args), ensure_ascii=False)}"]
-        write = _INSTRUCTIONS.get(op.field)
+        if op.field in SHELL and op.type == "Container":
+            return [f"RUN {json.dumps(SHELL[op.field](op.args), ensure_ascii=False)}"]
+        write = INSTRUCTIONS.get(op.field)
         return write(op.args) if write else [f"# no counterpart: {op}"]
 
     def _text(self, op: Op, stage: _Stage) -> list[str]:
@@ -203,12 +216,31 @@ def containerfile(operations: Sequence[Op]) -> str:
     digests = {op.digest for op in operations if op.type in ("Container", "Directory", "File")}
     uses = Counter(one.digest for op in operations if op.digest in digests for one in op.inputs())
     images = (str(op.args["address"]) for op in operations if op.name == "Container.from")
-    writer = _Writer(uses, next(images, ""))
+    writer = _Writer(uses, _read_back(operations), next(images, ""))
     for op in operations:
         writer.write(op)
     head = [f"# build context {name}: {path}" for path, name in writer.contexts.items()]
+    head += [
+        f"# taken as empty, since only a run can tell: {op.parent} {op.field}"
+        for op in operations
+        if is_guess(op)
+    ]
     parts = [head, *(stage.lines for stage in _ordered(writer, operations))]
     return "\n\n".join("\n".join(one) for one in parts if one) + "\n"
+
+
+def _read_back(operations: Sequence[Op]) -> frozenset[str]:
+    """Return the digests of the mounts that a directory or file is taken from."""
+    found: set[str] = set()
+    for op in operations:
+        path, one = posixpath.join("/", str(op.args.get("path", "/")), ""), op.parent
+        while op.field in ("directory", "file") and one is not None and one.type == "Container":
+            target = posixpath.join("/", str(one.args.get("path", "/")), "")
+            if _MOUNTS.get(one.field) == "bind" and path.startswith(target):
+                found.add(one.digest)
+                break
+            one = one.parent
+    return frozenset(found)
 
 
 def _ordered(writer: _Writer, operations: Sequence[Op]) -> list[_Stage]:
@@ -222,57 +254,3 @@ def _ordered(writer: _Writer, operations: Sequence[Op]) -> list[_Stage]:
     return [by_name[name] for name in names if name != final] + [
         by_name[name] for name in names if name == final
     ]
-
-
-def _json(word: str, key: str) -> Callable[[Mapping[str, Any]], list[str]]:
-    return lambda args: [f"{word} {json.dumps(args[key], ensure_ascii=False)}"]
-
-
-def _pair(word: str) -> Callable[[Mapping[str, Any]], list[str]]:
-    return lambda args: [f"{word} {args['name']}={json.dumps(args['value'], ensure_ascii=False)}"]
-
-
-def _healthcheck(args: Mapping[str, Any]) -> list[str]:
-    names = {
-        "interval": "interval",
-        "timeout": "timeout",
-        "startPeriod": "start-period",
-        "retries": "retries",
-    }
-    options = "".join(f"--{flag}={args[name]} " for name, flag in names.items() if args.get(name))
-    return [f"HEALTHCHECK {options}CMD {json.dumps(args['args'], ensure_ascii=False)}"]
-
-
-_SHELL: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
-    "withoutFile": lambda args: ["rm", "-rf", args["path"]],
-    "withoutDirectory": lambda args: ["rm", "-rf", args["path"]],
-    "withoutFiles": lambda args: ["rm", "-rf", *args["paths"]],
-    "withSymlink": lambda args: ["ln", "-s", args["target"], args["linkName"]],
-}
-"""What only a program of the image can do to its files."""
-_TOUCH: Final = ("find", TREE, "-exec", "touch", "--no-dereference", "--date")
-_TREE: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
-    **_SHELL,
-    "withTimestamps": lambda args: [*_TOUCH, f"@{args['timestamp']}", "{}", "+"],
-}
-"""The same for a directory, which is no container: it is changed in one."""
-_INSIDE: Final = ("directory", "file", "rootfs")
-_MOUNTS: Final = {
-    "withMountedCache": "cache",
-    "withMountedDirectory": "bind",
-    "withMountedFile": "bind",
-    "withMountedSecret": "secret",
-    "withSecretVariable": "secret",
-}
-_INSTRUCTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {
-    "withEnvVariable": _pair("ENV"),
-    "withLabel": _pair("LABEL"),
-    "withEntrypoint": _json("ENTRYPOINT", "args"),
-    "withDefaultArgs": _json("CMD", "args"),
-    "withDockerHealthcheck": _healthcheck,
-    "withExposedPort": lambda args: [f"EXPOSE {args['port']}/{str(args.get('protocol', 'TCP')).lower()}"],
-    "withUser": lambda args: [f"USER {args['name']}"],
-    "withWorkdir": lambda args: [f"WORKDIR {args['path']}"],
-    "withoutEntrypoint": lambda _args: ["ENTRYPOINT []"],
-    "withoutDefaultArgs": lambda _args: ["CMD []"],
-}

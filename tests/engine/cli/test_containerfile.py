@@ -133,6 +133,32 @@ def test_a_directory_is_changed_in_a_container():
     assert text.endswith("COPY --from=s4 /tree /d\n")
 
 
+def test_a_mount_that_is_read_back_is_copied():
+    """What is taken out of a container where it was mounted is what its commands left there."""
+    ran = op("Container", "withExec", BASE, args=["make"])
+    made = op("Directory", "directory", ran, path="/made")
+    mounted = op("Container", "withMountedDirectory", BASE, path="/in", source=made)
+    checked = op("Container", "withExec", mounted, args=["check", "/in"])
+    back = op("Directory", "directory", checked, path="/in/part")
+    final = op("Container", "withDirectory", BASE, path="/d", source=back)
+    text = containerfile([ROOT, BASE, ran, made, mounted, checked, back, final])
+
+    assert 'COPY --from=s2 /made /in\nRUN ["check", "/in"]\n' in text
+    assert text.endswith("COPY --from=s3 /in/part /d\n")
+
+
+def test_what_only_a_run_can_tell_is_said():
+    """A pipeline that decides on what a container wrote may take another way when it runs."""
+    ran = op("Container", "withExec", BASE, args=["make"])
+    report = op("File", "file", ran, path="/out/report")
+    asked = op("String", "contents", report)
+    waited = op("Container", "sync", ran)
+    text = containerfile([ROOT, BASE, ran, report, asked, waited])
+
+    assert text.count("only a run can tell") == 1
+    assert "# taken as empty, since only a run can tell: Container.file path=/out/report contents\n" in text
+
+
 def test_what_has_no_counterpart_is_said():
     """An operation that a Containerfile does not have stays as a comment."""
     changed = op("Container", "withAnnotation", BASE, name="a", value="b")
