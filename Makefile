@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := out
 VARIANT ?= cpu
+# Files of tests run side by side, a process per processor; four are enough for one disk.
+SIDE_BY_SIDE := -n auto --maxprocesses=4 --dist loadfile
 # The service's locks and the programs' locks are made for the Python of the images.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url
 
@@ -22,10 +24,10 @@ build: env system  ## make the image of VARIANT (cpu) and show what was made
 
 test: env system  ## every test, the engine's and the image's too
 	@sh .ci/packages strace
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q $(SIDE_BY_SIDE)
 
 check: lint  ## lint, types, unit tests: seconds
-	@$(BIN)/pytest -q -m "not engine and not slow and not integration"
+	@$(BIN)/pytest -q $(SIDE_BY_SIDE) -m "not engine and not slow and not integration"
 
 lint: env  ## style and types
 	@$(BIN)/ruff check .
