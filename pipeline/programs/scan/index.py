@@ -8,6 +8,7 @@ status 0, for the scan must tell it.
 """
 
 import argparse
+import gc
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--advisories", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    gc.disable()  # nothing that is read is garbage before the end: a tenth of the time
     write_index(options.advisories, options.out)
     return 0
 
