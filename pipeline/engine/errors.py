@@ -4,6 +4,7 @@ EngineError
 ├── ExecError      a process ended as it should not: cmd, exit code, both outputs
 ├── UnsupportedError     the API has the field, this engine does not
 ├── StoreError      the store cannot be used: no space, no permission, no buildah
+├── NotMadeError    a plan, which starts no process, asked for what only a process makes
 └── DamagedError    something stored was changed behind the engine's back; it is made again
 """
 
@@ -68,6 +69,10 @@ class UnsupportedError(EngineError):
         super().__init__(
             f"{what} is not available in the embedded engine. {do} the same command with a Dagger engine."
         )
+
+
+class NotMadeError(EngineError):
+    """Say that something would have to be made first."""
 
 
 class StoreError(EngineError):

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from pipeline.engine.errors import NotMadeError
+
 CHUNK_BYTES = 65536
 QUOTED_STDERR_LINES = 20
 
@@ -179,6 +181,29 @@ async def _feed(stream: asyncio.StreamWriter | None, data: bytes | None) -> None
         await stream.wait_closed()
     except (BrokenPipeError, ConnectionResetError):
         return  # the process chose not to read; its exit status tells the rest
+
+
+class RefusingRunner:
+    """Start nothing: the machine of a plan."""
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes | None = None,  # noqa: A002 - as in Runner.run
+        env: Mapping[str, str] | None = None,
+        sink: Sink | None = None,
+    ) -> Completed:
+        """Raise NotMadeError."""
+        del input, env, sink
+        raise NotMadeError(f"a plan does not start {argv[0]}")
+
+    async def attach(
+        self, argv: Sequence[str], terminal: int, *, env: Mapping[str, str] | None = None
+    ) -> int:
+        """Raise NotMadeError."""
+        del terminal
+        return (await self.run(argv, env=env)).returncode
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -37,8 +38,8 @@ from pipeline.engine.handlers import HANDLERS
 from pipeline.engine.housekeeping import Limits, tidy
 from pipeline.engine.listening import Answer, listen
 from pipeline.engine.network import Network, network_name
-from pipeline.engine.progress import Progress
-from pipeline.engine.runner import CommandError, ProcessRunner, Runner
+from pipeline.engine.progress import Progress, SilentProgress
+from pipeline.engine.runner import CommandError, ProcessRunner, RefusingRunner, Runner
 from pipeline.engine.schema import build_schema
 from pipeline.engine.secrets import Secrets
 from pipeline.engine.services import Services
@@ -75,6 +76,8 @@ class Session:
     token: str = ""
     schema: GraphQLSchema = field(init=False)
     _ops: dict[str, Op] = field(default_factory=dict)
+    guessed: list[Op] = field(default_factory=list)
+    """What a plan went on with an empty value for."""
     _reached: list[Op] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -93,7 +96,8 @@ class Session:
     ) -> AsyncIterator["Session"]:
         """Open a session and serve it on a loopback port until the block ends."""
         store = Store.open(environ)
-        runner, limits = runner or ProcessRunner(), Limits.of(environ, store.root)
+        runner = runner or (RefusingRunner() if plan else ProcessRunner())
+        progress, limits = SilentProgress(sys.stderr) if plan else progress, Limits.of(environ, store.root)
         with _memory() as tmpfs, Registration.new(store, tmpfs) as registration:
             buildah = Buildah(runner, store.storage, store.runroot, registration.name, tmpfs)
             containers = Containers(runner, tmpfs / "runc", buildah.environ)
@@ -167,7 +171,10 @@ class Session:
     async def _planned(self, op: Op) -> Any:
         from pipeline.engine import planning  # noqa: PLC0415 - only for `wheelhouse plan`
 
-        return await planning.answer(self.engine, self.table, op)
+        answer = await planning.answer(self.engine, self.table, op)
+        if not answer.known:
+            self.guessed.append(op)
+        return answer.value
 
     async def query(self, text: str) -> dict[str, Any]:
         """Run a query; return its data or raise the first error."""

@@ -11,7 +11,6 @@ from typing import Final
 
 from pipeline.engine.cli.instructions import INSTRUCTIONS, ON_TREE, SHELL, TREE
 from pipeline.engine.graph import Op
-from pipeline.engine.planning import is_guess
 
 TEXTS: Final = "texts"
 """Stage of the files whose contents stand in the plan."""
@@ -211,8 +210,11 @@ class _Writer:
         return stage
 
 
-def containerfile(operations: Sequence[Op]) -> str:
-    """Write the operations (inputs first) as stages; what has no counterpart stays as a comment."""
+def containerfile(operations: Sequence[Op], guessed: Sequence[Op] = ()) -> str:
+    """Write the operations (inputs first) as stages; what has no counterpart stays as a comment.
+
+    `guessed` are those whose value was taken as empty.
+    """
     digests = {op.digest for op in operations if op.type in ("Container", "Directory", "File")}
     uses = Counter(one.digest for op in operations if op.digest in digests for one in op.inputs())
     images = (str(op.args["address"]) for op in operations if op.name == "Container.from")
@@ -220,11 +222,7 @@ def containerfile(operations: Sequence[Op]) -> str:
     for op in operations:
         writer.write(op)
     head = [f"# build context {name}: {path}" for path, name in writer.contexts.items()]
-    head += [
-        f"# taken as empty, since only a run can tell: {op.parent} {op.field}"
-        for op in operations
-        if is_guess(op)
-    ]
+    head += [f"# taken as empty, since only a run can tell: {op.parent} {op.field}" for op in guessed]
     parts = [head, *(stage.lines for stage in _ordered(writer, operations))]
     return "\n\n".join("\n".join(one) for one in parts if one) + "\n"
 

@@ -53,7 +53,7 @@ async def _plan(project: Project, chain: Chain, settings: Settings, *, as_file: 
         with quiet_stdout():
             await ChainRunner(session, project.types, project.config).run(chain)
         operations = session.operations()
-    stdout.write(containerfile(operations) if as_file else listing(operations))
+    stdout.write(containerfile(operations, session.guessed) if as_file else listing(operations))
     stdout.flush()
     return 0
 
