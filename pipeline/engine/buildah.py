@@ -156,9 +156,12 @@ class Buildah:
         with contextlib.suppress(FileNotFoundError):
             await self.runner.run([*self.command, "rm", working.name], env=self._environ())
 
-    async def bundle(self) -> bytes:
-        """Return the config.json that buildah hands its runtime; StoreError if it does not get that far."""
-        runtime, caught = self.tmpfs / "capture", self.tmpfs / "captured.json"
+    async def bundle(self, folder: Path) -> bytes:
+        """Return the config.json that buildah hands its runtime; StoreError if it does not get that far.
+
+        The folder is an empty one from which programs may be started: memory is often mounted noexec.
+        """
+        runtime, caught = folder / "capture", folder / "captured.json"
         runtime.write_text(CAPTURE)
         runtime.chmod(stat.S_IRWXU)
         words = ["run", "--isolation", "oci", "--runtime", str(runtime), "--network", "host", "--no-hosts"]

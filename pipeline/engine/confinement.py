@@ -92,7 +92,8 @@ async def learn(buildah: Buildah, store: Store) -> Document:
     async with store.lock(key):
         known: Document | None = (store.read(key) or {}).get("bundle")
         if known is None:
-            known = dict(json.loads(await buildah.bundle()))
+            with store.scratch(buildah.session) as folder:
+                known = dict(json.loads(await buildah.bundle(folder)))
             known["mounts"] = [m for m in known["mounts"] if m["destination"] not in LAID_OTHERWISE]
             store.write(key, {"bundle": known})
     return known
