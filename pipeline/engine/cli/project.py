@@ -156,6 +156,9 @@ def run_until_done(
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         return await work()
 
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background by a script: who sends the signal to this process still means it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return asyncio.run(guarded())
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -69,11 +69,15 @@ def test_two_calls_at_once_share_one_store_and_one_execution():
     assert answers[0] == answers[1] != ""
 
 
-def test_a_canceled_exec_is_stopped():
-    """Ctrl-C ends the process in the container too, and no traceback is shown."""
+@pytest.mark.parametrize("begun", [(), ("sh", "-c", 'trap "" INT; exec "$@"', "sh")], ids=["", "background"])
+def test_a_canceled_exec_is_stopped(begun):
+    """Ctrl-C ends the process in the container too, and no traceback is shown.
+
+    So does the signal where a script started the program in the background, with Ctrl-C ignored.
+    """
     seconds = 600 + os.getpid() % 1000 / 1000
     digging = subprocess.Popen(
-        [*PROGRAM[:-1], "call", "shed", "with-exec", f"--args=sh,-c,echo digging; sleep {seconds}"],
+        [*begun, *PROGRAM[:-1], "call", "shed", "with-exec", f"--args=sh,-c,echo digging; sleep {seconds}"],
         cwd=GARDEN, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     with digging:
