@@ -57,6 +57,8 @@ def main() -> int:
 def run(command: list[str], log: Path, seconds: float) -> tuple[int, bool]:
     """Run a command, output to stdout and the log; return its exit code and whether it kept the limit."""
     in_time = True
+    # A command inherits an ignored signal, as a script's background has it: nothing would interrupt it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with (
         log.open("wb") as kept,
         subprocess.Popen(
