@@ -102,10 +102,8 @@ class Session:
             buildah = Buildah(runner, store.storage, store.runroot, registration.name, tmpfs)
             containers = Containers(runner, tmpfs / "runc", buildah.environ)
             network = Network(runner, network_name(registration.name))
-            if not plan:
-                if healed := registration.heal():
-                    progress.warn(healed)
-                await registration.reap(buildah, network)
+            if not plan and (healed := await registration.clean(buildah, network)):
+                progress.warn(healed)
             engine = Engine(
                 store=store,
                 buildah=buildah,
@@ -121,10 +119,7 @@ class Session:
             session = cls(load_api(store.root / "api"), store, engine, plan)
             try:
                 async with listen(session.answer) as (session.port, session.token):
-                    engine.door = {
-                        "DAGGER_SESSION_PORT": str(session.port),
-                        "DAGGER_SESSION_TOKEN": session.token,
-                    }
+                    engine.door = _door(session.port, session.token)
                     yield session
             finally:
                 await engine.close()
@@ -241,6 +236,11 @@ class Session:
         content = json.dumps({"data": result.data}).encode()
         write_atomically(cached, content)
         return content
+
+
+def _door(port: int, token: str) -> dict[str, str]:
+    """Return the variables by which a client finds a session. Source: the session protocol."""
+    return {"DAGGER_SESSION_PORT": str(port), "DAGGER_SESSION_TOKEN": token}
 
 
 @contextlib.contextmanager

@@ -42,7 +42,13 @@ class Registration:
             shutil.rmtree(store.root / "work" / name, ignore_errors=True)
             path.unlink(missing_ok=True)
 
-    def heal(self) -> str:
+    async def clean(self, buildah: Buildah, network: Network) -> str:
+        """Put right what damage and dead sessions left; return what was lost by it, as one sentence."""
+        healed = self._heal()
+        await self._reap(buildah, network)
+        return healed
+
+    def _heal(self) -> str:
         """Remove images when an index of theirs is damaged: all are made again. Return what was done.
 
         Raises StoreError while another session uses them.
@@ -62,7 +68,7 @@ class Registration:
         storage.mkdir()
         return f"{what}; images are made again"
 
-    async def reap(self, buildah: Buildah, network: Network) -> None:
+    async def _reap(self, buildah: Buildah, network: Network) -> None:
         """End what dead sessions left: processes, containers, mounts, scratch folders."""
         containers = [name for name in buildah.stack.containers() if name.startswith("wheelhouse-")]
         sessions = list((self.store.root / "sessions").iterdir())
