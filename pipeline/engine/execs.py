@@ -49,6 +49,8 @@ PROXY_VARIABLES: Final = (
 )
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 RUNC_FAILED: Final = re.compile(r'unable to start container process: exec: "(.*?)": (.*)')
+RESOLVERS: Final = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+"""The machine's resolver, and those behind it. Source: systemd-resolved(8)."""
 LOOPBACK_RESOLVER: Final = re.compile(rb"^\s*nameserver\s+(?:127\.|::1)", re.MULTILINE)
 TINI_FAILED: Final = re.compile(r"\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)\n?")
 
@@ -187,14 +189,13 @@ def _system_mounts(engine: "Engine", laid: Laid, command: Command) -> list[dict[
     return mounts
 
 
-def name_servers(*, apart: bool) -> bytes:
+def name_servers(*, apart: bool, places: Sequence[str] = RESOLVERS) -> bytes:
     """Return the resolv.conf of a container; empty on a machine without one.
 
     Who is `apart`, in a network of its own, cannot reach a resolver on the machine's loopback:
     it gets those behind it, which systemd-resolved(8) keeps in a file of its own.
     """
-    files = [Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")]
-    texts = [path.read_bytes() for path in files if path.is_file()]
+    texts = [path.read_bytes() for path in map(Path, places) if path.is_file()]
     reachable = [text for text in texts if not apart or not LOOPBACK_RESOLVER.search(text)]
     return (reachable or texts or [b""])[0]
 

@@ -79,10 +79,13 @@ async def open_terminal(engine: "Engine", laid: "Laid", command: Sequence[str], 
 
 
 async def after_failure(engine: "Engine", laid: "Laid", error: ExecError) -> None:
-    """Open a terminal where an exec failed, if the caller asked for that."""
+    """Open a terminal where an exec failed, if the caller asked for that; without one, say so and go on."""
     if not engine.terminal.on_failure:
         return
     said = (error.stderr or error.stdout).strip().splitlines()[-QUOTED_LINES:]
     first = f"`{' '.join(error.command)}` ended with {error.exit_code}:"
     why = "\r\n".join([first, *said, "This is the container at that point. "])
-    await open_terminal(engine, laid, engine.terminal.on_failure, why)
+    try:
+        await open_terminal(engine, laid, engine.terminal.on_failure, why)
+    except EngineError as lacking:
+        engine.progress.warn(str(lacking))  # why the exec failed is what the caller has to know

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.engine.containers import Containers
 from pipeline.engine.errors import StoreError
+from pipeline.engine.execs import name_servers
 from pipeline.engine.runner import Answer, Call, Completed, RecordingRunner
 
 
@@ -65,3 +66,15 @@ async def test_a_machine_without_runc_is_told_what_to_do(bundle: Path) -> None:
 
     with pytest.raises(StoreError, match="apt-get install runc"):
         await containers(bundle, answer).run(bundle, stdin=b"")
+
+
+def test_a_container_apart_gets_resolvers_that_it_reaches(tmp_path: Path) -> None:
+    """The resolver on the machine's loopback serves who shares the machine's network, and nobody else."""
+    stub, behind = tmp_path / "stub", tmp_path / "behind"
+    stub.write_text("nameserver 127.0.0.53\n")
+    behind.write_text("nameserver 192.0.2.1\n")
+    places = [str(stub), str(behind)]
+
+    assert name_servers(apart=False, places=places) == b"nameserver 127.0.0.53\n"
+    assert name_servers(apart=True, places=places) == b"nameserver 192.0.2.1\n"
+    assert name_servers(apart=True, places=[str(tmp_path / "none")]) == b""

@@ -86,3 +86,14 @@ def test_without_a_terminal_there_is_one_sentence() -> None:
 
     assert done.returncode != 0
     assert "Run it from an interactive shell" in done.stderr
+
+
+def test_a_failure_without_a_terminal_stays_that_failure() -> None:
+    """A script with --interactive is told that there is no terminal, and still why the exec failed."""
+    words = [WHEELHOUSE, "--engine=embedded", "--interactive", "call", "-m", str(MODULE), "shed", "with-exec"]
+    words += ["--args=sh,-c,echo the reason >&2; exit 7", "sync"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, start_new_session=True)
+
+    assert done.returncode == 7
+    assert "Run it from an interactive shell" in done.stderr
+    assert "the reason" in done.stderr
