@@ -38,7 +38,8 @@ def require_no_devel(reference: str) -> None:
         ConfigError: the tag says devel.
 
     """
-    if "devel" in re.split(r"[:@-]", reference.rpartition("/")[2]):
+    tag = reference.rpartition("/")[2].partition(":")[2]
+    if "devel" in re.split(r"[@-]", tag):
         raise ConfigError.of(
             f"--cuda-base={reference} is a devel image, with compilers and headers",
             expected="nvidia/cuda:VERSION-base-… or nvidia/cuda:VERSION-runtime-…",

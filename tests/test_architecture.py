@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 PIPELINE = ROOT / "pipeline"
 ROOMS = sorted(PIPELINE.glob("*.py"))
 ENGINE = sorted((PIPELINE / "engine").rglob("*.py"))
+TESTS = sorted([*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "app/tests").rglob("test_*.py")])
 SHARED = {"pipeline.variants", "pipeline.config", "pipeline.errors", "pipeline.builder"}
 JOINING = {"main.py", "assembly.py", "artifacts.py", "publish.py", "checks.py"}
 
@@ -60,6 +61,33 @@ def test_files_stay_readable(path: Path) -> None:
     limit = 400 if path == PIPELINE / "main.py" else 300
 
     assert len(path.read_text().splitlines()) <= limit
+
+
+def expecting_nothing(path: Path) -> list[str]:
+    """Return the tests of a file that neither assert nor expect an exception or a warning."""
+    tests = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    ]
+    expecting = ("pytest.raises", "pytest.warns")
+    return [
+        test.name
+        for test in tests
+        if not any(
+            isinstance(node, ast.Assert)
+            or (isinstance(node, ast.Call) and ast.unparse(node.func) in expecting)
+            for node in ast.walk(test)
+        )
+    ]
+
+
+def test_every_test_says_what_it_expects(tmp_path: Path) -> None:
+    """A test that only runs something passes whatever that did."""
+    (tmp_path / "test_x.py").write_text("def test_a(): run()\nasync def test_b(): assert run()\n")
+
+    assert expecting_nothing(tmp_path / "test_x.py") == ["test_a"]
+    assert {path.name: found for path in TESTS if (found := expecting_nothing(path))} == {}
 
 
 def test_repository_names_no_package_index() -> None:

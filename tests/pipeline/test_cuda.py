@@ -57,10 +57,14 @@ def test_a_devel_image_is_refused(tag):
             require_no_devel(reference)
 
 
-@pytest.mark.parametrize("reference", ["", "nvidia/cuda:13.0.1-base-ubi9", "devel/cuda:13.0.1-runtime-ubi9"])
-def test_other_images_pass(reference):
-    """Only the tag says what an image is."""
-    require_no_devel(reference)
+@pytest.mark.parametrize("name", ["nvidia/cuda", "devel/cuda", "mirror:5000/cuda-devel"])
+def test_other_images_pass(name):
+    """Only the tag says what an image is, not the name before it."""
+    for passing in ("", name, f"{name}:13.0.1-base-ubi9"):
+        require_no_devel(passing)
+
+    with pytest.raises(ConfigError):
+        require_no_devel(f"{name}:13.0.1-devel-ubi9")
 
 
 def test_wheels_of_cuda_leave_the_lock_and_nothing_else_does():

@@ -96,7 +96,12 @@ def test_a_stale_lock_says_found_and_required(declared, message):
 @pytest.mark.parametrize("declared", ["numpy>=2", "typing.extensions", "colorama; sys_platform == 'win32'"])
 def test_a_fresh_lock_passes(declared):
     """Names are compared normalised; requirements of other platforms are not asked for."""
-    check_fresh(Lock.parse(PINNED, path="cpu.txt"), [declared], python="3.13", path="cpu.txt")
+    lock = Lock.parse(PINNED, path="cpu.txt")
+
+    check_fresh(lock, [declared], python="3.13", path="cpu.txt")
+    with pytest.raises(LockError) as caught:
+        check_fresh(lock, [declared, "scipy"], python="3.13", path="cpu.txt")
+    assert str(caught.value).startswith("cpu.txt: scipy not locked, scipy required; expected ")
 
 
 def test_pylock_is_read_like_a_requirement_file():

@@ -128,3 +128,8 @@ async def test_lock_files_of_dead_processes_do_not_block(environ: dict[str, str]
     (store.root / "locks" / "tree-empty").touch()
 
     await ask(environ, TREE % "x")
+
+    assert [path.read_text() for path in store.trees.rglob("f")] == ["x"]
+    age(store)
+    assert store.prune(0) > 0
+    assert not list(store.trees.rglob("f"))

@@ -90,10 +90,13 @@ def test_renamed_pickles_are_refused(tmp_path: Path, suffix: str, kind: str) -> 
     ],
 )
 def test_plain_data_is_taken(tmp_path: Path, name: str, data: bytes) -> None:
-    """Files that are what their name says pass."""
+    """Files that are what their name says pass; with a script's first bytes before them they do not."""
     (tmp_path / name).write_bytes(data)
+    (tmp_path / f"script-{name}").write_bytes(b"#!" + data)
 
     require_safe_content(tmp_path / name, name)
+    with pytest.raises(UnsafeFile, match="found a script"):
+        require_safe_content(tmp_path / f"script-{name}", name)
 
 
 def header(value: object, body: bytes = b"") -> bytes:

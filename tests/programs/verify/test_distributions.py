@@ -1,0 +1,53 @@
+"""What is installed is what the locks name, byte for byte, and finds its libraries."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.programs.verify.conftest import SITE, TAG, pyc
+
+pytestmark = pytest.mark.integration
+
+
+def test_an_unlocked_package_is_named(small):
+    """What no lock names is not installed."""
+    small.add(f"{SITE}/extra-2.0.dist-info/METADATA", "Name: extra\nVersion: 2.0\nLicense-Expression: MIT\n")
+
+    checks = small.verdicts()
+
+    assert "extra 2.0 is in no lock" in checks["packages match the lock"]["found"]
+    assert checks["package files match the wheels"]["status"] == "failed"
+
+
+def test_a_changed_package_file_is_named(small):
+    """One byte that differs from the wheel fails."""
+    small.add(f"{SITE}/demo/__init__.py", "B = 3\n")
+
+    assert small.broken() == ["package files match the wheels"]
+
+
+@pytest.mark.parametrize("image", ["", "nvidia/cuda:13.0.1-base-ubi9"])
+def test_libraries_beside_the_wheels_pass_only_where_an_image_of_nvidia_brought_them(small, image):
+    """Without --cuda-base a library of no wheel is a file of no wheel."""
+    small.add(f"{SITE}/nvidia/cu13/lib/libcudart.so.13", "not a library")
+    small.facts["cuda_image"] = image
+
+    assert ("package files match the wheels" in small.broken()) == (not image)
+
+
+def test_bytecode_of_another_source_is_named(small):
+    """Unchecked bytecode is used whatever the source says, so it must be that of the source."""
+    small.add(f"srv/app/rag/__pycache__/main.{TAG}.pyc", pyc("A = 2\n"))
+
+    assert small.broken() == ["bytecode valid"]
+
+
+def test_a_missing_library_is_named(small):
+    """A library that the loader would not find is named with the file that needs it."""
+    small.add("usr/lib/extra.so", Path(shutil.which("tail") or "/usr/bin/tail").read_bytes())
+
+    checks = small.verdicts()
+
+    assert "needs libc.so.6" in checks["shared libraries resolvable"]["found"]
+    assert checks["shared libraries resolvable"]["status"] == "failed"
