@@ -10,6 +10,7 @@ import anyio
 import dagger
 
 from pipeline import source as sources
+from pipeline.bases import Bases
 from pipeline.builder import Builder
 from pipeline.cache import Cache, Material, Shared
 from pipeline.checks import Subject
@@ -92,12 +93,15 @@ class Assembly:
         config = Config.parse(pyproject)
         image = builder.image or f"python:{config.service.python}-slim"
         builder = replace(builder, image=image)
-        cache = await Cache.of(builder, shared) if shared else None
+        cache = await Cache.of(shared) if shared else None
+        builder = await Bases(cache=cache).kept(builder) if cache else builder
         return cls(source=source, builder=builder, hub=hub, config=config, cache=cache)
 
     def on(self, platform: str) -> Self:
         """Return the assembly of the same service for another platform; "" for the engine's own."""
-        return replace(self, builder=replace(self.builder, platform=platform)) if platform else self
+        if not platform:
+            return self
+        return replace(self, builder=replace(self.builder, platform=platform, kept=None))
 
     @once
     async def workshop(self) -> Builder:

@@ -23,6 +23,15 @@ NETRC: Final = "/run/secrets/netrc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptBase:
+    """A base image that was taken from elsewhere than its own registry."""
+
+    image: dagger.Container
+    reference: str
+    """`NAME@sha256:…` as its own registry has it: what is built on it says this, wherever it came from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
     """Where wheels, models and layers are made: one base image and the places to download from."""
 
@@ -40,6 +49,8 @@ class Builder:
     """`linux/arm64`, …; "" for the engine's own."""
     cuda_image: str = ""
     """Image of nvidia/cuda that CUDA libraries come from; "" for NVIDIA's wheels."""
+    kept: KeptBase | None = None
+    """The base image, where a cache had it; None: from its own registry."""
     toolbox: dagger.Directory | None = None
     """The installed tools, once they are made: later queries name them by id."""
 
@@ -49,12 +60,12 @@ class Builder:
 
     def base(self) -> dagger.Container:
         """Return the base image as it is."""
-        image = self.empty().from_(self.image)
+        image = self.kept.image if self.kept else self.empty().from_(self.image)
         return image.with_env_variable("WHEELHOUSE_FRESH", self.fresh) if self.fresh else image
 
     async def reference(self) -> str:
         """Return the base image's reference with its digest, "" where the engine knows none."""
-        return await self.empty().from_(self.image).image_ref()
+        return self.kept.reference if self.kept else await self.empty().from_(self.image).image_ref()
 
     def tools(self, *programs: str) -> dagger.Container:
         """Return the base with the pinned tools on PATH and these programs at /programs.

@@ -16,19 +16,15 @@ from typing import Any, Final, Self
 import dagger
 from dagger import dag
 
-from pipeline.builder import Builder, text_file
+from pipeline.builder import Builder
 from pipeline.errors import PipelineError
 from pipeline.packages import with_programs
 from pipeline.registry import Registry, client, options, steady_client
 from pipeline.tags import repository_address
+from pipeline.vouching import Vouching
 
 HERE: Final = Path(__file__).parent
 OCI: Final = ("python3", "-m", "oci")
-PRIVATE_KEY: Final = "/run/secrets/cache-key"
-MAKE_KEY: Final = (
-    "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out cache.pem; "
-    "openssl pkey -in cache.pem -pubout -out cache.pub"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,30 +70,22 @@ class Cache:
     """
 
     registry: Registry
-    public_key: dagger.File
-    private_key: dagger.Secret | None = None
-    """None: read only."""
+    vouching: Vouching
 
     @classmethod
-    async def of(cls, builder: Builder, shared: Shared) -> Self:
+    async def of(cls, shared: Shared) -> Self:
         """Return the cache that the caller names.
 
         Raises:
-            PipelineError: no key: nobody would vouch for what is taken; or a malformed address.
+            PipelineError: no key: nobody would vouch for what is taken; or a malformed key or address.
 
         """
         options(shared.registry)
         repository_address(shared.registry.address)
-        public_key = shared.public_key
-        if public_key is None:
-            if shared.private_key is None:
-                raise PipelineError.of(
-                    "--cache without a key: nobody vouches for what would be taken",
-                    expected="--cache-public-key to read, --cache-key to read and write",
-                    do=f"Make a pair: {MAKE_KEY}",
-                )
-            public_key = await _public_half(builder, shared.private_key)
-        return cls(registry=shared.registry, public_key=public_key, private_key=shared.private_key)
+        private_pem = await shared.private_key.plaintext() if shared.private_key else ""
+        public_pem = await shared.public_key.contents() if shared.public_key else ""
+        vouching = Vouching.by(private_pem=private_pem, public_pem=public_pem)
+        return cls(registry=shared.registry, vouching=vouching)
 
     async def through(
         self, builder: Builder, material: Material, make: Callable[[], Awaitable[dagger.Directory]]
@@ -110,67 +98,61 @@ class Cache:
         """
         key = await material.key(builder)
         try:
-            taken = await self._taken(builder, key)
-        except dagger.ExecError as error:
-            _tell(key, error, "made here instead")
+            taken = await self._taken(builder, key) or await self._taken_since(builder, key)
+        except (dagger.ExecError, PipelineError) as error:
+            tell(key, error, "made here instead")
             taken = None
         if taken is not None:
             return taken
         made = await (await make()).sync()
-        if self.private_key is not None:
+        if self.vouching.private_key is not None:
             try:
                 await self._store(builder, key, made)
             except dagger.ExecError as error:
-                _tell(key, error, "not shared")
+                tell(key, error, "not shared")
         return made
 
-    async def _taken(self, builder: Builder, key: str) -> dagger.Directory | None:
-        """Return the entry of a key; an engine that asked once remembers the answer."""
+    async def _taken(self, builder: Builder, key: str, seen: str = "") -> dagger.Directory | None:
+        """Return the entry of a key; an engine that asked once with these words remembers the answer."""
         # Onto mounts: what is written there is kept as it is and is no layer of anything.
         asking = steady_client(builder, self.registry).with_mounted_directory("/fetched", dag.directory())
-        fetched = asking.with_exec(self._command("take", key, "/fetched"))
-        if not json.loads(await fetched.stdout())["found"]:
+        fetched = asking.with_env_variable("SEEN", seen).with_exec(self._command("take", key, "/fetched"))
+        entry = json.loads(await fetched.stdout())
+        if not entry["found"]:
             return None
+        self.vouching.require(key, entry["digest"], entry["signature"])
         opened = (
             with_programs(builder.base(), "oci")
             .with_mounted_directory("/in", fetched.directory("/fetched"))
             .with_mounted_directory("/opened", dag.directory())
-            .with_mounted_file("/keys/cache.pub", self.public_key)
-            .with_exec([*OCI, "open", key, "/in", "/opened/tree", "--public-key", "/keys/cache.pub"])
+            .with_exec([*OCI, "unpack", "/in", "/opened/tree", entry["digest"]])
         )
         return await opened.directory("/opened/tree").sync()
 
-    async def _store(self, builder: Builder, key: str, made: dagger.Directory) -> None:
-        """Sign and push a directory, unless the registry has an entry of its key."""
+    async def _taken_since(self, builder: Builder, key: str) -> dagger.Directory | None:
+        """Return an entry that was stored after this engine had remembered that there is none."""
         asked = client(builder, self.registry).with_exec(self._command("has", key))
-        if json.loads(await asked.stdout())["found"] or self.private_key is None:
-            return
-        sealed = (
+        answer = await asked.stdout()
+        return await self._taken(builder, key, answer) if json.loads(answer)["found"] else None
+
+    async def _store(self, builder: Builder, key: str, made: dagger.Directory) -> None:
+        """Sign and push a directory; an entry that somebody else has stored meanwhile stays."""
+        packed = (
             with_programs(builder.base(), "oci")
             .with_mounted_directory("/in", made)
-            .with_mounted_secret(PRIVATE_KEY, self.private_key)
-            # A secret's value is no part of what an engine remembers an answer by; its public half is.
-            .with_mounted_file("/keys/cache.pub", self.public_key)
-            .with_exec([*OCI, "seal", key, "/out", "/in", "--private-key", PRIVATE_KEY])
+            .with_exec([*OCI, "pack", "/out", "/in"])
         )
-        pushing = client(builder, self.registry).with_mounted_directory("/in", sealed.directory("/out"))
-        await pushing.with_exec(self._command("store", key, "/in")).sync()
+        digest = json.loads(await packed.stdout())["digest"]
+        pushing = client(builder, self.registry).with_mounted_directory("/in", packed.directory("/out"))
+        signature = self.vouching.signature(key, digest)
+        await pushing.with_exec(self._command("store", key, "/in", "--signature", signature)).sync()
 
     def _command(self, verb: str, key: str, *words: str) -> list[str]:
         return [*OCI, verb, self.registry.address, key, *words, *options(self.registry)]
 
 
-async def _public_half(builder: Builder, private_key: dagger.Secret) -> dagger.File:
-    """Return the public key of a private one; asked anew each time, because the key may be another."""
-    answer = await (
-        client(builder, Registry(address=""))
-        .with_mounted_secret(PRIVATE_KEY, private_key)
-        .with_exec([*OCI, "public-key", PRIVATE_KEY])
-        .stdout()
-    )
-    return text_file("cache.pub", json.loads(answer)["public_key"])
-
-
-def _tell(key: str, error: dagger.ExecError, what: str) -> None:
-    said = error.stderr.strip().splitlines() or [str(error)]
+def tell(key: str, error: Exception, what: str) -> None:
+    """Say on stderr what the cache could not do, and what happens instead."""
+    text = error.stderr if isinstance(error, dagger.ExecError) else str(error)
+    said = text.strip().splitlines() or [str(error)]
     print(f"cache: {key[:24]}…: {said[-1]}; {what}", file=sys.stderr)  # noqa: T201 - stdout is the result

@@ -60,6 +60,16 @@ def steady_client(builder: Builder, registry: Registry, *programs: str) -> dagge
     return container.with_service_binding(registry.alias, registry.service) if registry.service else container
 
 
+def entered(container: dagger.Container, registry: Registry) -> dagger.Container:
+    """Return a container whose images the engine itself takes and publishes with the login.
+
+    Without a password the engine uses what the caller's machine knows (`docker login`).
+    """
+    if registry.password is None:
+        return container
+    return container.with_registry_auth(registry.host, registry.username, registry.password)
+
+
 def options(registry: Registry) -> list[str]:
     """Return the words that tell the client how to speak to a registry.
 

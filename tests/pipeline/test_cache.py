@@ -24,7 +24,7 @@ THROUGH = """
         private_key=dag.set_secret("cache-key", Path(private).read_text()) if private else None,
         public_key=dag.host().file(public) if public else None,
     )
-    cache = await Cache.of(builder, shared)
+    cache = await Cache.of(shared)
     made = []
     async def make():
         made.append(True)
@@ -119,6 +119,17 @@ def test_other_material_is_made(machine: Machine, keys: dict[str, str], proxy: P
     assert answer["made"]
     assert not [one for one in proxy.seen if one.startswith(("PUT", "POST"))]
     assert "cache:" not in said
+
+
+def test_an_entry_stored_since_is_found(machine: Machine, keys: dict[str, str], proxy: Proxy) -> None:
+    """An engine that remembers "there is none" asks again: its next build takes what others made meanwhile."""
+    lock = f"e {proxy.address}"
+    early, _ = machine("127.0.0.1", lock, public=keys["ours.pub"])
+    machine("localhost", lock, private=keys["ours.pem"], text="made there\n")
+    late, _ = machine("127.0.0.1", lock, public=keys["ours.pub"])
+
+    assert early["made"]
+    assert late == {"made": False, "listed": "755 /in/bin/run\nrun\nmade there\n"}
 
 
 def test_a_poisoned_entry_is_named_and_not_taken(

@@ -4,10 +4,11 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
-from oci.caching import Cache, opened, sealed
+from oci.caching import Cache, packed, unpacked
 from oci.compression import Compression
 from oci.content import Document, Layout
 from oci.credentials import Credentials
@@ -18,7 +19,6 @@ from oci.promoting import Promotion
 from oci.pushing import Publisher
 from oci.references import split_reference
 from oci.repository import Access, Repository
-from oci.vouching import public_key
 
 Run: TypeAlias = Callable[[argparse.Namespace], Document | list[Document]]
 # argparse has no public name for it.
@@ -88,30 +88,26 @@ def _has(options: argparse.Namespace) -> Document:
 
 def _take(options: argparse.Namespace) -> Document:
     options.folder.mkdir(parents=True, exist_ok=True)
-    return {"found": _cache(options).pull(options.key, options.folder)}
+    entry = _cache(options).pull(options.key, options.folder)
+    return {"found": entry is not None, **(asdict(entry) if entry else {})}
 
 
 def _store(options: argparse.Namespace) -> Document:
-    return {"stored": _cache(options).push(options.key, options.folder)}
+    return {"stored": _cache(options).push(options.key, options.folder, options.signature)}
 
 
 def _cache(options: argparse.Namespace) -> Cache:
     return Cache(Repository.open(options.repository, _access(options)))
 
 
-def _seal(options: argparse.Namespace) -> Document:
+def _pack(options: argparse.Namespace) -> Document:
     options.folder.mkdir(parents=True, exist_ok=True)
-    sealed(options.key, options.tree, options.folder, options.private_key)
-    return {"sealed": options.key}
+    return {"digest": packed(options.tree, options.folder)}
 
 
-def _open(options: argparse.Namespace) -> Document:
-    opened(options.key, options.folder, options.tree, options.public_key)
-    return {"opened": options.key}
-
-
-def _public_key(options: argparse.Namespace) -> Document:
-    return {"public_key": public_key(options.private_key)}
+def _unpack(options: argparse.Namespace) -> Document:
+    unpacked(options.folder, options.digest, options.tree)
+    return {"unpacked": options.digest}
 
 
 def _access(options: argparse.Namespace) -> Access:
@@ -154,6 +150,8 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("key", help="KIND-<sha256 of what the folder is made from>")
         if run is not _has:
             verb.add_argument("folder", type=Path)
+        if run is _store:
+            verb.add_argument("--signature", required=True, help="over key and digest, as base64")
     return parser
 
 
@@ -171,16 +169,13 @@ def _add_local(verbs: Verbs) -> None:
     verb.add_argument("--out", type=Path, required=True)
     verb.add_argument("layouts", type=Path, nargs="+")
     verb.set_defaults(run=_join)
-    for name, run, option in (("seal", _seal, "--private-key"), ("open", _open, "--public-key")):
+    for name, run in (("pack", _pack), ("unpack", _unpack)):
         verb = verbs.add_parser(name)
-        verb.add_argument("key")
         verb.add_argument("folder", type=Path, help="what is stored or was taken")
         verb.add_argument("tree", type=Path)
-        verb.add_argument(option, type=Path, required=True)
+        if run is _unpack:
+            verb.add_argument("digest", help="sha256:… that somebody vouched for")
         verb.set_defaults(run=run)
-    verb = verbs.add_parser("public-key")
-    verb.add_argument("private_key", type=Path)
-    verb.set_defaults(run=_public_key)
 
 
 def _add_verb(verbs: Verbs, name: str, run: Run) -> argparse.ArgumentParser:

@@ -1,14 +1,13 @@
 """Share made directories between machines: one signed OCI artifact for each key.
 
 The key names what a directory is made from. A registry's digests only prove that bytes arrived as
-they were pushed; that they are the right ones is what a signature over key and digest says. An entry
-without a good one is never unpacked.
+they were pushed; that they are the right ones is what a signature over key and digest says. The caller
+signs and judges it, between `taken` and `unpacked`: this program carries bytes and sees no key.
 
 Entries are only added, never changed; a registry's retention rule may drop any of them at any time.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,14 +17,22 @@ from oci.errors import CorruptError, NotFoundError, RegistryError
 from oci.references import TAG
 from oci.repository import Repository
 from oci.trees import pack, unpack
-from oci.vouching import require_vouched, signature
 
 ARTIFACT_TYPE: Final = "application/vnd.wheelhouse.cache.v1"
 LAYER_TYPE: Final = "application/vnd.wheelhouse.cache.layer.v1.tar+gzip"
 KEY: Final = "io.wheelhouse.cache.key"
 SIGNATURE: Final = "io.wheelhouse.cache.signature"
 TREE: Final = "tree.tar.gz"
-ENTRY: Final = "entry.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a registry has under a key; nothing of it is proven yet."""
+
+    digest: str
+    """`sha256:…` of its bytes."""
+    signature: str
+    """Over key and digest, as base64; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +45,19 @@ class Cache:
         """Whether there is an entry of a key."""
         return self.repository.digest(_tag(key)) is not None
 
-    def push(self, key: str, folder: Path) -> bool:
-        """Store what `sealed` made unless the key is there; return whether it was stored."""
+    def push(self, key: str, folder: Path, signature: str) -> bool:
+        """Store what `packed` made unless the key is there; return whether it was stored."""
         if self.has(key):
             return False
-        entry = json.loads((folder / ENTRY).read_bytes())
         path = folder / TREE
-        layer = Blob(entry["digest"], path.stat().st_size, path)
+        layer = Blob(digest_of(path), path.stat().st_size, path)
         self.repository.push_blob(layer)
         self.repository.push_blob(Blob.of(EMPTY))
-        self.repository.put_manifest(_manifest(key, layer, entry["signature"]), _tag(key))
+        self.repository.put_manifest(_manifest(key, layer, signature), _tag(key))
         return True
 
-    def pull(self, key: str, folder: Path) -> bool:
-        """Fetch the entry of a key, for `opened`; return whether there was one.
+    def pull(self, key: str, folder: Path) -> Entry | None:
+        """Fetch the entry of a key for `unpacked`; None where there is none.
 
         Raises:
             CorruptError: it is no cache entry, or its bytes are not those of its digest.
@@ -60,45 +66,40 @@ class Cache:
         try:
             manifest = self.repository.manifest(_tag(key)).document
         except NotFoundError:
-            return False
+            return None
         notes = manifest.get("annotations") or {}
         if manifest.get("artifactType") != ARTIFACT_TYPE or len(manifest.get("layers") or ()) != 1:
             raise CorruptError(f"cache entry {key} is something else. Delete the tag {key}")
         [layer] = manifest["layers"]
         self.repository.fetch_blob(layer, folder / TREE)
-        said = {"digest": layer["digest"], "signature": notes.get(SIGNATURE, "")}
-        (folder / ENTRY).write_text(json.dumps(said))
-        return True
+        return Entry(layer["digest"], notes.get(SIGNATURE, ""))
 
 
-def sealed(key: str, tree: Path, folder: Path, private_key: Path) -> None:
-    """Pack and sign a directory into a folder that `Cache.push` stores.
+def packed(tree: Path, folder: Path) -> str:
+    """Pack a directory into a folder that `Cache.push` stores; return the digest to sign.
 
     Raises:
-        RegistryError: the directory holds special files, or the key cannot sign.
+        RegistryError: the directory holds special files.
 
     """
     pack(tree, folder / TREE)
-    digest = _digest(folder / TREE)
-    entry = {"digest": digest, "signature": signature(_tag(key), digest, private_key)}
-    (folder / ENTRY).write_text(json.dumps(entry))
+    return digest_of(folder / TREE)
 
 
-def opened(key: str, folder: Path, out: Path, public_key: Path) -> None:
-    """Unpack what `Cache.pull` fetched, once it is known to be what its signer made for this key.
+def unpacked(folder: Path, digest: str, out: Path) -> None:
+    """Unpack what `Cache.pull` fetched, if it is what somebody vouched for.
 
     Raises:
-        CorruptError: the bytes are others, or nobody who is trusted vouches for them under this key.
+        CorruptError: the bytes are others.
 
     """
-    entry = json.loads((folder / ENTRY).read_bytes())
-    if _digest(folder / TREE) != entry["digest"]:
-        raise CorruptError(f"cache entry {key} is damaged. Delete the tag {key}")
-    require_vouched(_tag(key), entry["digest"], entry["signature"], public_key)
+    if digest_of(folder / TREE) != digest:
+        raise CorruptError(f"a cache entry is damaged: its bytes are not {digest}. Delete its tag")
     unpack(folder / TREE, out)
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """Return `sha256:…` of a file."""
     with path.open("rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 

@@ -5,9 +5,9 @@ import binascii
 import json
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidSignature  # type: ignore[import-not-found]
-from cryptography.hazmat.primitives import hashes  # type: ignore[import-not-found]
-from cryptography.hazmat.primitives.asymmetric import ec  # type: ignore[import-not-found]
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from sign.errors import VerificationError
 from sign.keys import hint

@@ -3,9 +3,9 @@
 import base64
 from hashlib import sha256
 
-from cryptography.exceptions import UnsupportedAlgorithm  # type: ignore[import-not-found]
-from cryptography.hazmat.primitives import serialization  # type: ignore[import-not-found]
-from cryptography.hazmat.primitives.asymmetric import ec  # type: ignore[import-not-found]
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from sign.errors import SigningKeyError
 

@@ -1,0 +1,127 @@
+"""Base images that a cache keeps: taken by whoever trusts the note's signer, else from their own registry."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.sessions import run_session
+from tests.programs.oci.registry_server import Kind, Proxy, installed, proxy_before, running
+
+pytestmark = [pytest.mark.engine, pytest.mark.integration]
+
+KEPT = """
+    from pipeline.bases import Bases
+    from pipeline.builder import Builder
+    from pipeline.cache import Cache, Shared
+    from pipeline.registry import Registry
+    wanted = json.loads((FOLDER / "wanted.json").read_text())
+    private, public = wanted.get("private"), wanted.get("public")
+    cache = await Cache.of(Shared(
+        registry=Registry(address=wanted["address"]),
+        private_key=dag.set_secret("cache-key", Path(private).read_text()) if private else None,
+        public_key=dag.host().file(public) if public else None,
+    ))
+    image = f"{wanted['registry']}/own:1"
+    made = dag.container().with_new_file("etc/os", "small").with_env_variable("PATH", "/bin")
+    await made.publish(image)
+    own = Builder(image=image, fresh=wanted.get("fresh", ""))
+    builder = await Bases(cache=cache).kept(own)
+    print(json.dumps({
+        "kept": builder.kept is not None,
+        "reference": (await builder.reference()).rpartition("@")[0].partition("/")[2],
+        "same digest": await builder.reference() == await own.reference(),
+        "file": await builder.base().file("etc/os").contents(),
+        "path": await builder.base().env_variable("PATH"),
+    }))
+"""
+SAME = {"reference": "own:1", "same digest": True, "file": "small", "path": "/bin"}
+Machine = Callable[..., tuple[dict[str, object], str]]
+
+
+@pytest.fixture
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """Give a proxy before an empty registry."""
+    if not installed():
+        pytest.skip("docker-registry is not installed")
+    with (
+        running(tmp_path_factory.mktemp("registry"), Kind()) as address,
+        proxy_before(address) as made,
+    ):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Make two key pairs: ours.pem, ours.pub, theirs.pem, theirs.pub."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("ours", "theirs"):
+        private = folder / f"{name}.pem"
+        make = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        subprocess.run([*make, "-out", str(private)], check=True, capture_output=True)
+        export = ["openssl", "pkey", "-in", str(private), "-pubout", "-out", str(folder / f"{name}.pub")]
+        subprocess.run(export, check=True)
+    return {path.name: str(path) for path in folder.iterdir()}
+
+
+@pytest.fixture
+def machine(proxy: Proxy, tmp_path: Path) -> Machine:
+    """Return a function that asks as a machine does; another name of the host is another machine."""
+
+    def ask(host: str, **wanted: str) -> tuple[dict[str, object], str]:
+        port = proxy.address.rpartition(":")[2]
+        document = {"address": f"{host}:{port}/cache", "registry": proxy.address, **wanted}
+        (tmp_path / "wanted.json").write_text(json.dumps(document))
+        done = run_session(tmp_path, KEPT)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return json.loads(done.stdout), done.stderr
+
+    return ask
+
+
+def test_a_second_machine_takes_the_base_that_the_first_kept(
+    machine: Machine, keys: dict[str, str], proxy: Proxy
+) -> None:
+    """Same files, same configuration, and it goes by the name that its own registry gave it."""
+    first, _ = machine("127.0.0.1", private=keys["ours.pem"])
+    proxy.clear()
+    second, said = machine("localhost", public=keys["ours.pub"])
+
+    assert first == second == {"kept": True, **SAME}
+    assert not [one for one in proxy.seen if one.startswith(("PUT /v2/cache", "POST /v2/cache"))]
+    assert "cache: " not in said
+
+
+def test_a_base_that_nobody_trusted_kept_is_not_taken(
+    machine: Machine, keys: dict[str, str], proxy: Proxy
+) -> None:
+    """Who can write to the registry but has no trusted key has nothing of theirs run, nor read."""
+    machine("127.0.0.1", private=keys["theirs.pem"])
+    proxy.clear()
+    answer, said = machine("localhost", public=keys["ours.pub"])
+
+    assert answer == {"kept": False, **SAME}
+    assert "is poisoned" in said
+    assert "the base image comes from its own registry" in said
+    assert not [one for one in proxy.seen if "cache/manifests/sha256:" in one]
+
+
+def test_a_reader_stores_nothing(machine: Machine, keys: dict[str, str], proxy: Proxy) -> None:
+    """Without the private key an absent base is taken from its own registry, without a word."""
+    answer, said = machine("127.0.0.1", public=keys["ours.pub"])
+
+    assert answer == {"kept": False, **SAME}
+    assert not [one for one in proxy.seen if one.startswith(("PUT /v2/cache", "POST /v2/cache"))]
+    assert "cache: " not in said
+
+
+def test_a_build_with_nothing_of_before_takes_no_base(
+    machine: Machine, keys: dict[str, str], proxy: Proxy
+) -> None:
+    """What asks for everything anew gets the base of its own registry."""
+    answer, _ = machine("127.0.0.1", private=keys["ours.pem"], fresh="1")
+
+    assert not answer["kept"]
+    assert not [one for one in proxy.seen if "/cache/" in one]
