@@ -125,7 +125,8 @@ async def app_layers(builder: Builder, application: dagger.Directory) -> tuple[d
 
     Several for more than a handful of modules: an edited line brings one of them to the registry.
     """
-    place = ["python3", "/programs/place_app.py", "--source", "/in", "--out", "/out", "--at", APP]
+    place = ["python3", "-X", "no_debug_ranges", "/programs/place_app.py"]
+    place += ["--source", "/in", "--out", "/out", "--at", APP]
     placed = await (
         builder.base()
         .with_mounted_directory("/programs", program_files("place_app.py"))

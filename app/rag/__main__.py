@@ -5,8 +5,8 @@ import os
 import sys
 from typing import Final
 
-from rag.embedder import start_loading
 from rag.errors import ServiceError
+from rag.local import start_loading
 from rag.settings import Settings
 
 USAGE: Final = """\

@@ -9,9 +9,10 @@ from concurrent.futures import Future
 import anyio
 
 from rag import passages
-from rag.embedder import Embedder, TextOrIds, start_loading
+from rag.embedder import Embedder, TextOrIds
 from rag.errors import InputError, NotReadyError
 from rag.index import Hit, Index, MemoryIndex, Passage
+from rag.local import start_loading
 from rag.metrics import Metrics
 from rag.pgvector import PostgresIndex
 from rag.schemas import Document

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # imported at run time only where an upstream is configured: 25 ms of the start
     import httpx2 as httpx
 
+from rag.answers import check_status, embeddings, piece
 from rag.embedder import TextOrIds
-from rag.errors import NotReadyError, UpstreamBusyError, UpstreamError, UpstreamTimeoutError
+from rag.errors import NotReadyError, UpstreamError, UpstreamTimeoutError
 from rag.metrics import Metrics
 from rag.settings import Settings, read_key
-from rag.vectors import Embeddings, Vector, normalised
+from rag.vectors import Embeddings
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -64,16 +62,7 @@ class Upstream:
         """
         request = {"model": self._settings.upstream_embedding_model, "input": list(inputs)}
         async with self._answer("embeddings", request) as response:
-            body = _object(await response.aread())
-        try:
-            rows = sorted(body["data"], key=lambda row: row["index"])
-            vectors = [_vector(row["embedding"]) for row in rows]
-            tokens = int(body.get("usage", {}).get("prompt_tokens", 0))
-        except (KeyError, TypeError, ValueError, AttributeError) as exc:
-            raise UpstreamError("the upstream's embeddings have an unknown shape.") from exc
-        if len(vectors) != len(inputs) or len({len(vector) for vector in vectors}) != 1:
-            raise UpstreamError(f"the upstream sent {len(vectors)} embeddings for {len(inputs)} inputs.")
-        return Embeddings(vectors, tokens)
+            return embeddings(await response.aread(), len(inputs))
 
     async def generate(self, messages: Sequence[Mapping[str, str]], max_tokens: int) -> AsyncIterator[str]:
         """Stream the pieces of an answer as they come.
@@ -93,8 +82,8 @@ class Upstream:
                 data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
                 if data == "[DONE]":
                     return
-                if data and (piece := _piece(data)):
-                    yield piece
+                if data and (text := piece(data)):
+                    yield text
 
     @asynccontextmanager
     async def _answer(self, path: str, request: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:
@@ -103,7 +92,7 @@ class Upstream:
 
         try:
             async with client.stream("POST", path, json=request) as response:
-                _check_status(response)
+                check_status(response)
                 yield response
         except httpx.TimeoutException as exc:
             self._metrics.upstream_calls.labels("timeout").inc()
@@ -138,41 +127,3 @@ class UpstreamEmbedder:
     async def embed(self, inputs: Sequence[TextOrIds]) -> Embeddings:
         """Pass the inputs on."""
         return await self._upstream.embed(inputs)
-
-
-def _check_status(response: httpx.Response) -> None:
-    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-        wait = response.headers.get("retry-after", "")
-        # Only a plain, sane number of seconds is passed on.
-        seconds = min(int(wait), 3600) if wait.isascii() and wait.isdigit() and len(wait) < 6 else 1  # noqa: PLR2004
-        raise UpstreamBusyError("the upstream limits the rate. Retry later.", retry_after_s=seconds)
-    if not response.is_success:
-        raise UpstreamError(f"the upstream answered {response.status_code}.")
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        content = json.loads(body)
-    except ValueError as exc:
-        raise UpstreamError("the upstream did not answer with JSON.") from exc
-    if not isinstance(content, dict):
-        raise UpstreamError("the upstream did not answer with an object.")
-    return content
-
-
-def _vector(numbers: Any) -> Vector:
-    row = normalised(numbers)
-    if not row or not all(map(math.isfinite, row)):
-        raise ValueError("not a vector")
-    return row
-
-
-def _piece(data: str) -> str:
-    chunk = _object(data.encode())
-    if "error" in chunk:
-        raise UpstreamError("the upstream broke off the answer.")
-    try:
-        choices = chunk.get("choices") or [{}]
-        return str(choices[0].get("delta", {}).get("content") or "")
-    except (KeyError, TypeError, AttributeError) as exc:
-        raise UpstreamError("the upstream's answer has an unknown shape.") from exc

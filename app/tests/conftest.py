@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from doubles import Script, WordEmbedder, loaded, playing, until_ready
 from processes import Process, started, wait_until_ready
-from rag.embedder import is_local
+from rag.local import is_local
 from rag.main import create_app
 from rag.settings import Settings
 

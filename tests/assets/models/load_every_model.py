@@ -18,7 +18,7 @@ import numpy  # noqa: F401
 os.environ["ORT_DISABLE_TELEMETRY"]  # the image sets it
 import onnxruntime  # noqa: F401
 import tokenizers  # noqa: F401
-from rag.embedder import LocalEmbedder
+from rag.local import LocalEmbedder
 from rag.modelcard import ModelCard
 from rag.settings import Settings
 

@@ -1,11 +1,11 @@
-"""Embedder: the real model, and how its folder is read."""
+"""Local embedder: the real model, and how its folder is read."""
 
 import json
 from pathlib import Path
 
 import pytest
-from rag.embedder import LocalEmbedder, start_loading
 from rag.errors import InputError, ModelError
+from rag.local import LocalEmbedder, start_loading
 from rag.modelcard import ModelCard
 from rag.settings import Settings
 from rag.vectors import dot, normalised
