@@ -122,7 +122,7 @@ def test_other_material_is_made(machine: Machine, keys: dict[str, str], proxy: P
 
 
 def test_an_entry_stored_since_is_found(machine: Machine, keys: dict[str, str], proxy: Proxy) -> None:
-    """An engine that remembers "there is none" asks again: its next build takes what others made meanwhile."""
+    """An engine that remembers that there is none asks again: its next build takes what others made."""
     lock = f"e {proxy.address}"
     early, _ = machine("127.0.0.1", lock, public=keys["ours.pub"])
     machine("localhost", lock, private=keys["ours.pem"], text="made there\n")
