@@ -1,7 +1,7 @@
 """Stage 6d of 8: the outcome of every step in, one report and one gate out."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -13,12 +13,14 @@ from pipeline.config import Config
 from pipeline.errors import ChecksFailedError, PipelineError
 from pipeline.packages import with_programs
 from pipeline.proof import Proof, Step
-from pipeline.reproduce import Place, reproduction
+from pipeline.reproduce import REPORT, Place, reproduction
+from pipeline.scan import RECORDS
 from pipeline.scan_config import Scanner
-from pipeline.variants import Base
+from pipeline.variants import Base, Variant
 
 VERSION: Final = 1
 """Of facts.json and report.json; programs/report refuses another one."""
+UNREAD: Final = "<the advisories that were given: they could not be read, and are not here>"
 
 
 @object_type
@@ -65,7 +67,9 @@ async def reported(builder: Builder, steps: Sequence[Step], proof: Proof, told: 
             found = found.with_directory(place, step.files)
         elif step.error:
             found = found.with_new_file(f"{place}/error.log", f"{step.error}\n")
-    facts = json.dumps(_facts(steps, proof, told), indent=1)
+    scans = [(step.variant, step.files) for step in steps if step.name == "scan" and step.files]
+    carried = [variant for variant, files in scans if await files.glob(RECORDS)]
+    facts = json.dumps(_facts(steps, proof, told, carried), indent=1)
     pages = (
         with_programs(builder.base(), "report")
         .with_mounted_directory("/in", found.with_new_file("facts.json", facts))
@@ -108,20 +112,23 @@ def _line(failure: Mapping[str, Any]) -> str:
     return f"{head}\n      {failure['dagger']}\n      {failure['wheelhouse']}"
 
 
-def _facts(steps: Sequence[Step], proof: Proof, told: Told) -> dict[str, Any]:
-    """Return what programs/report reads."""
+def _facts(steps: Sequence[Step], proof: Proof, told: Told, carried: Collection[Variant]) -> dict[str, Any]:
+    """Return what programs/report reads; carried are the images whose records lie beside the findings."""
     return {
         "version": VERSION,
         "service": told.config.project.name,
         "module": told.place.module,
         "now": proof.now,
         "budgets": {one.value: _budget(told.config, one.value) for one in proof.variants},
-        "steps": [_step_facts(step, told.place, proof) for step in steps],
+        "steps": [
+            _step_facts(step, told.place, _arguments(step, proof, carried=step.variant in carried))
+            for step in steps
+        ],
     }
 
 
-def _step_facts(step: Step, place: Place, proof: Proof) -> dict[str, Any]:
-    ours, twin = reproduction(place, step.name, _arguments(step, proof))
+def _step_facts(step: Step, place: Place, arguments: Mapping[str, str]) -> dict[str, Any]:
+    ours, twin = reproduction(place, step.name, arguments)
     return {
         "variant": step.variant.value,
         "name": step.name,
@@ -133,18 +140,21 @@ def _step_facts(step: Step, place: Place, proof: Proof) -> dict[str, Any]:
     }
 
 
-def _arguments(step: Step, proof: Proof) -> dict[str, str]:
+def _arguments(step: Step, proof: Proof, *, carried: bool) -> dict[str, str]:
     """Return the flags with which a step does the same again; what is the default is "".
 
-    Records of advisories are a directory, whose address nobody knows here: whoever passed it adds it.
+    Where the caller's records of advisories lie is not known here. What a scan read of them is in the
+    report, and the line takes it from there.
     """
     # `compare` knows one base only.
     whole = proof.base is not Base.SMALL and step.name != "compare"
     arguments = {"variant": step.variant.value, "base": proof.base.value if whole else ""}
     if step.name == "scan":
-        other = proof.advisories.scanner is not Scanner.GRYPE
-        arguments["scanner"] = proof.advisories.scanner.value if other else ""
-        arguments["offline"] = "true" if proof.advisories.offline else ""
+        known = proof.advisories
+        records = f"{REPORT}/{step.variant.value}/scan/{RECORDS}" if carried else UNREAD
+        arguments["advisories-file"] = records if known.given else ""
+        arguments["scanner"] = known.scanner.value if known.scanner is not Scanner.GRYPE else ""
+        arguments["offline"] = "true" if known.offline else ""
     return arguments
 
 

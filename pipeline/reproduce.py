@@ -11,6 +11,8 @@ from pipeline.tags import Commit
 
 _SCP: Final = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)")
 _SECRET: Final = re.compile(r"(env|file|cmd|op|vault|libsecret|gcp|aws\+sm|aws\+ps)://")
+REPORT: Final = "report"
+"""Folder in which a line looks for the report it stands in, as the workflows save it: `-o report`."""
 _NAMES_OF_SECRETS: Final = ("password", "token", "auth", "secret", "key")
 
 

@@ -13,6 +13,8 @@ from pipeline.scan_config import ScanConfig, Scanner
 
 RUN: Final = ("python3", "-m", "scan.run", "--bill", "/in/bill.json", "--policy", "/in/policy.json")
 REPORT: Final = "/out/report.json"
+RECORDS: Final = "advisories.json"
+"""What a scan read of the records it was given: enough for `--advisories-file` of the same scan again."""
 COMMANDS: Final = {
     Scanner.GRYPE: ("sbom:/in/bill.cdx.json", "--output", "json", "--file", REPORT),
     Scanner.OSV: (
@@ -35,6 +37,11 @@ class Advisories:
     """Whose image is asked where no records are given."""
     offline: bool = False
     """Whether no network may be used: then Debian packages are not looked at."""
+
+    @property
+    def given(self) -> bool:
+        """Return whether there are records."""
+        return bool(self.directory or self.file)
 
     @property
     def records(self) -> dagger.Directory | None:
@@ -62,7 +69,7 @@ class Question:
 def findings(
     builder: Builder, question: Question, advisories: Advisories, config: ScanConfig, now: str
 ) -> dagger.Directory:
-    """Return findings.json, findings.sarif, openvex.json, table.txt and failures.txt.
+    """Return findings.json, findings.sarif, openvex.json, table.txt, failures.txt; of given records RECORDS.
 
     Written whatever they say; `require_passed` is the gate. The scan runs without secrets and, but for
     the reports of grype and apt, without a network to ask.

@@ -152,6 +152,23 @@ def test_reproduce_says_that_the_same_failure_came(job, tmp_path):
     assert "the same failure: api test: tests.test_tiny::test_that_is_broken" in again.stdout
 
 
+def test_a_scan_by_given_data_is_reproduced_from_the_report_alone(job):
+    """What the scan read of the data lies in the report: nobody needs the data, nor a network, again."""
+    given = ROOT / "tests/assets/advisories/records.json"
+    first = run(
+        job.clone, f"wheelhouse call ci --offline --advisories-file={given} directory -o elsewhere/found"
+    )
+    assert first.returncode == 0, first.stderr
+    report = json.loads((job.clone / "elsewhere/found/report.json").read_text())
+    [line] = {one["wheelhouse"] for one in report["failures"] if one["step"] == "scan"}
+    assert "--advisories-file=report/api/scan/advisories.json --offline=true" in line
+
+    again = run(job.clone, "wheelhouse reproduce elsewhere/found")
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "the same failure: api scan: gate: python: age of the data" in again.stdout
+
+
 def test_what_hangs_and_what_crashes_is_told_and_nothing_is_green(tmp_path):
     """Tests without an end are cut at their limit; the last words of a service that ends are told."""
     service = Path(shutil.copytree(SERVICE, tmp_path / "service"))

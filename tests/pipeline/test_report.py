@@ -1,10 +1,12 @@
 """The gate of a report: nothing green without a reason, every failure with its lines."""
 
+import shlex
+
 import pytest
 
 from pipeline.errors import ChecksFailedError, PipelineError
 from pipeline.proof import Proof, Step
-from pipeline.report import VERSION, _step_facts, require_good
+from pipeline.report import VERSION, _arguments, _step_facts, require_good
 from pipeline.reproduce import Place
 from pipeline.scan import Advisories
 from pipeline.variants import Base, Variant
@@ -61,6 +63,12 @@ def test_a_report_of_another_version_is_refused(version):
         require_good(report)
 
 
+def line(proof: Proof, name: str, *, carried: bool = False) -> str:
+    """Return the line for Dagger that a step of the api image gets."""
+    step = Step(variant=Variant.API, name=name)
+    return str(_step_facts(step, Place(), _arguments(step, proof, carried=carried))["dagger"])
+
+
 def test_a_scan_without_a_network_is_repeated_without_one():
     """The line has every flag that made the step what it was, and no default."""
     proof = Proof(
@@ -70,8 +78,23 @@ def test_a_scan_without_a_network_is_repeated_without_one():
         now="2026-11-21T10:00:00+00:00",
     )
 
-    scan = _step_facts(Step(variant=Variant.API, name="scan"), Place(), proof)
-    test = _step_facts(Step(variant=Variant.API, name="test"), Place(), proof)
+    assert line(proof, "scan") == "dagger call scan --variant=api --base=slim --offline=true"
+    assert line(proof, "test") == "dagger call test --variant=api --base=slim"
 
-    assert scan["dagger"] == "dagger call scan --variant=api --base=slim --offline=true"
-    assert test["dagger"] == "dagger call test --variant=api --base=slim"
+
+@pytest.mark.parametrize(
+    ("carried", "value"),
+    [
+        (True, "report/api/scan/advisories.json"),
+        (False, "<the advisories that were given: they could not be read, and are not here>"),
+    ],
+)
+def test_a_scan_by_given_data_is_repeated_by_what_it_read_of_it(carried, value):
+    """The caller's path is unknown: the line takes the records from the report, or says why not."""
+    given = Advisories(file=object())  # type: ignore[arg-type]  # only whether there is one counts
+    proof = Proof(variants=[Variant.API], base=Base.SMALL, advisories=given, now="2026-11-21T10:00:00+00:00")
+
+    words = shlex.split(line(proof, "scan", carried=carried))
+
+    assert words == ["dagger", "call", "scan", "--variant=api", f"--advisories-file={value}"]
+    assert "advisories" not in line(proof, "test", carried=carried)

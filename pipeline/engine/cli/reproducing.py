@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -17,6 +18,12 @@ VERSION: Final = 1
 PROGRAMS: Final = ("dagger", "wheelhouse")
 SIGN: Final = 80
 """Characters of a message by which a failure without a test's name is known again."""
+REPORT: Final = "report"
+"""Folder in which a printed line looks for files of its report."""
+UNKNOWN: Final = re.compile(r"--([\w-]+)=<(.*)>")
+"""A flag whose value the report does not have."""
+AGE: Final = re.compile(r"[\d.]+(?= days)")
+"""What is different in the same failure of another day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +32,11 @@ class Failure:
 
     title: str
     sign: str
-    """Text that the output of the same failure holds."""
+    """Text that the output of the same failure holds, but for ages."""
+
+    def is_in(self, output: str) -> bool:
+        """Return whether an output tells this failure."""
+        return AGE.sub("0", self.sign) in AGE.sub("0", output)
 
 
 def reproduce(words: Sequence[str], shared: Sequence[str], out: TextIO | None = None) -> int:
@@ -43,10 +54,11 @@ def reproduce(words: Sequence[str], shared: Sequence[str], out: TextIO | None = 
     to = out or sys.stdout
     if len(words) == 1 and Path(words[0]).is_dir():
         expected = failures_of(Path(words[0]))
+        report = Path(words[0]).resolve()
     else:
         text = words[0] if len(words) == 1 else shlex.join(words)
-        expected = {text: []}
-    found = [_again(line, failures, shared, to) for line, failures in expected.items()]
+        expected, report = {text: []}, Path(REPORT).resolve()
+    found = [_again(located(line, report), failures, shared, to) for line, failures in expected.items()]
     return 0 if all(found) else 1
 
 
@@ -89,6 +101,27 @@ def arguments_of(line: str) -> list[str]:
     return words[1:]
 
 
+def located(line: str, report: Path) -> str:
+    """Return a line whose files of the report are those in this folder.
+
+    Raises:
+        CommandError: no line, or one with a value that the report does not have.
+
+    """
+    arguments = arguments_of(line)
+    words = shlex.split(line)[:1]
+    for word in arguments:
+        if lacking := UNKNOWN.fullmatch(word):
+            raise CommandError(
+                f"{line}: the report does not have {lacking[2]}. Run it with a --{lacking[1]} of your own."
+            )
+        flag, _, value = word.partition("=")
+        file = report / value.removeprefix(f"{REPORT}/")
+        ours = flag.startswith("--") and value.startswith(f"{REPORT}/") and file.is_file()
+        words.append(f"{flag}={file}" if ours else word)
+    return shlex.join(words)
+
+
 def _again(line: str, failures: list[Failure], shared: Sequence[str], to: TextIO) -> bool:
     """Run a line; return whether everything that failed before failed again."""
     to.write(f"$ {line}\n")
@@ -97,7 +130,7 @@ def _again(line: str, failures: list[Failure], shared: Sequence[str], to: TextIO
     if code == 0:
         to.write("not reproduced: it passed\n")
         return False
-    same = [one for one in failures if one.sign in output]
+    same = [one for one in failures if one.is_in(output)]
     for one in failures:
         told = "the same failure" if one in same else "not reproduced: it failed with something else"
         to.write(f"{told}: {one.title}\n")

@@ -21,8 +21,8 @@ from scan.errors import AdvisoryDataError
 DATA = "data.json"
 RECORDS = "records"
 """One file: an engine stores 1,500 small ones more slowly than it finds a place in a large one."""
-READ = ("id", "aliases", "severity", "database_specific", "summary")
-"""What a scan reads of a record beside the entry that is about the package (match.py, severity.py)."""
+READ = ("id", "modified", "aliases", "severity", "database_specific", "summary")
+"""What a scan reads of a record beside the entry that is about the package (match, severity, carried)."""
 
 
 def main() -> int:

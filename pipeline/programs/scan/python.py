@@ -41,7 +41,7 @@ def scan_python(
     if advisories is None:
         return Coverage(part="python", status="skipped", reason=NO_DATA, expected=len(expected)), [], []
     try:
-        data = _opened(advisories)
+        data = opened(advisories)
         controls = control(data)
         findings = match(components, data)
     except AdvisoryDataError as error:
@@ -77,7 +77,13 @@ def _coverage(
     )
 
 
-def _opened(place: Path) -> Advisories:
+def opened(place: Path) -> Advisories:
+    """Return OSV data, or what an index has of it.
+
+    Raises:
+        AdvisoryDataError: neither can be trusted.
+
+    """
     return open_index(place) if (place / DATA).is_file() else load_advisories(place)
 
 

@@ -4,9 +4,9 @@
         [--advisories DIR|ZIP|JSON] [--lock FILE] [--debian debian.json] [--grype JSON] [--osv JSON]
         [--rootfs-sha256 HEX] [--location requirements/cpu.txt]
 
-Writes findings.json, findings.sarif, openvex.json, table.txt and failures.txt (one line for each reason
-why the gate fails, empty when it passes). Exit status 0 once these are written, whatever they say;
-2 when the list or the policy cannot be read.
+Writes findings.json, findings.sarif, openvex.json, table.txt, failures.txt (one line for each reason
+why the gate fails, empty when it passes) and, where advisories are given, advisories.json (carried.py).
+Exit status 0 once these are written, whatever they say; 2 when the list or the policy cannot be read.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from scan.bill import Bill
+from scan.carried import write_carried
 from scan.debian import scan_debian
 from scan.errors import ScanError
 from scan.facts import Finding, Result, gravity
@@ -46,6 +47,8 @@ def main() -> int:
         return 2
     decision = decide(result, policy, options.now.date())
     write(result, decision, options.out, options.location)
+    if options.advisories:
+        write_carried(bill, options.advisories, options.now, options.out)
     print((options.out / "table.txt").read_text(encoding="utf-8"), end="")
     return 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.engine.cli.failures import CommandError
-from pipeline.engine.cli.reproducing import arguments_of, failures_of, reproduce
+from pipeline.engine.cli.reproducing import Failure, arguments_of, failures_of, located, reproduce
 
 from .conftest import MODULES
 
@@ -55,6 +55,32 @@ def test_a_line_alone_may_be_either_programs():
 
     assert reproduce([f"dagger call -m {PLAIN} no_such"], ["--engine=embedded"], out) == 0
     assert out.getvalue().endswith("it failed: exit code 1\n")
+
+
+def test_files_of_a_report_are_found_where_the_report_lies(tmp_path):
+    """A line names them below `report/`; nothing else on it is touched."""
+    (tmp_path / "records.json").touch()
+    line = "wheelhouse call --source=report/mine scan --advisories-file=report/records.json"
+
+    assert located(line, tmp_path) == line.replace("report/records", f"{tmp_path}/records")
+
+
+def test_a_line_with_a_value_that_nobody_has_is_not_run(tmp_path):
+    """The value is told, and the flag that needs one."""
+    line = "dagger call scan '--advisories-file=<the advisories that were given>'"
+
+    with pytest.raises(
+        CommandError, match=r"have the advisories that were given\. .* --advisories-file of your own"
+    ):
+        located(line, tmp_path)
+
+
+def test_a_failure_of_another_day_is_the_same():
+    """Data grow older; everything else that a failure says must come again."""
+    stale = Failure(title="", sign="python: age of the data 121.3 days; expected at most 7 days")
+
+    assert stale.is_in("x\npython: age of the data 122 days; expected at most 7 days. Fetch it again.")
+    assert not stale.is_in("debian: age of the data 122 days; expected at most 7 days. Fetch it again.")
 
 
 @pytest.mark.parametrize(
