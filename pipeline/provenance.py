@@ -2,6 +2,10 @@
 
 The predicate is SLSA provenance v1. It claims what the build can know of itself: a key on this machine
 makes level 1; level 2 needs a hosted builder that signs, which is what GitHub's attest action adds.
+
+Every publish sends it, a byte as 4/3 within a bundle, so nothing stands in it twice. What is hashed as
+`lock` is one line a pin, sorted by name: `name==version[ ; marker] --hash=sha256:… …`, so that comments and
+line breaks of the file do not count.
 """
 
 import json
@@ -15,8 +19,9 @@ from urllib.parse import urlsplit, urlunsplit
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 PREDICATE: Final = "https://slsa.dev/provenance/v1"
 BUILD_TYPE: Final = "urn:wheelhouse:image-build:1"
-LOCK_FORM: Final = "one line a pin, sorted by name: name==version[ ; marker] --hash=sha256:… …"
-"""What is hashed of a lock, so that comments and line breaks of the file do not count."""
+ORIGINAL: Final = "wheelhouse:original:"
+"""What precedes the name of a model's file, as it was fetched, in the software list."""
+PURL_VERSION: Final = re.compile(r"@[^?#]*")
 SECRET: Final = re.compile(r"auth|credential|key|netrc|passw|secret|token", re.IGNORECASE)
 """Arguments with such a name are left out, whatever they hold: not even a hash of them is written."""
 
@@ -61,7 +66,7 @@ def provenance(facts: BuildFacts) -> str:
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
                 "externalParameters": dict(_safe(facts.arguments)),
-                "internalParameters": {"engine": facts.engine, "dirty": facts.dirty},
+                "internalParameters": {"dirty": facts.dirty},
                 "resolvedDependencies": list(_materials(facts)),
             },
             "runDetails": {
@@ -94,12 +99,12 @@ def _safe(arguments: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _materials(facts: BuildFacts) -> Iterator[dict[str, Any]]:
-    """Yield the source, the lock, and every component whose bytes are known."""
+    """Yield the source, the lock, every component whose bytes are known, and where a model is from."""
     place = without_credentials(facts.source)
     if facts.commit:
         yield {"uri": f"git+{place}" if place else "git+.", "digest": {"gitCommit": facts.commit}}
     digest = sha256(facts.lock.encode()).hexdigest()
-    yield {"name": "lock", "digest": {"sha256": digest}, "annotations": {"form": LOCK_FORM}}
+    yield {"name": "lock", "digest": {"sha256": digest}}
     for component in json.loads(facts.sbom)["components"]:
         yield from _material(component)
 
@@ -108,14 +113,14 @@ def _material(component: dict[str, Any]) -> Iterator[dict[str, Any]]:
     purl = component.get("purl", "")
     kind, version = component["type"], component["version"]
     if kind == "container" and version.startswith("sha256:"):
-        yield {"uri": purl, "digest": {"sha256": version.removeprefix("sha256:")}}
+        # The digest is also the version within the purl.
+        yield {"uri": PURL_VERSION.sub("", purl), "digest": {"sha256": version.removeprefix("sha256:")}}
     elif kind == "machine-learning-model":
-        properties = component.get("properties", [])
-        original = "wheelhouse:original:"
-        for one in properties:
-            if one["name"].startswith(original):
-                digest = one["value"].removeprefix("sha256:")
-                yield {"uri": purl, "name": one["name"].removeprefix(original), "digest": {"sha256": digest}}
+        yield {"uri": purl, "name": component["name"]}
+        for one in component.get("properties", []):
+            if one["name"].startswith(ORIGINAL):
+                name = f"{component['name']}/{one['name'].removeprefix(ORIGINAL)}"
+                yield {"name": name, "digest": {"sha256": one["value"].removeprefix("sha256:")}}
     elif hashes := component.get("hashes"):
         yield {"uri": purl, "digest": {"sha256": hashes[0]["content"]}}
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
@@ -21,7 +22,7 @@ SBOM = {
             "type": "container",
             "name": "python",
             "version": "sha256:" + "cd" * 32,
-            "purl": "pkg:oci/python@sha256%3Acd",
+            "purl": "pkg:oci/python@sha256%3Acd?repository_url=docker.io",
         },
         {
             "type": "machine-learning-model",
@@ -57,12 +58,24 @@ def test_the_statement_is_about_the_digest():
 
 
 def test_everything_that_went_in_is_named_by_hash():
-    """Commit, lock, wheel, base image and original model files are resolved dependencies."""
+    """Commit, lock, base image, wheel, model and its original files are resolved dependencies."""
     definition = json.loads(provenance(FACTS))["predicate"]["buildDefinition"]
 
-    digests = {next(iter(one["digest"].values())) for one in definition["resolvedDependencies"]}
-    assert digests >= {"34" * 20, WHEEL, "cd" * 32, "ef" * 32}
-    assert len(definition["resolvedDependencies"]) == 5
+    commit, lock, wheel, base, model, file = definition["resolvedDependencies"]
+    assert commit == {"uri": "git+https://example.org/me/app", "digest": {"gitCommit": "34" * 20}}
+    assert lock == {"name": "lock", "digest": {"sha256": sha256(b"alpha==1.0\n").hexdigest()}}
+    assert wheel == {"uri": "pkg:pypi/alpha@1.0", "digest": {"sha256": WHEEL}}
+    assert base == {"uri": "pkg:oci/python?repository_url=docker.io", "digest": {"sha256": "cd" * 32}}
+    assert model == {"uri": "pkg:huggingface/org/mini@0", "name": "mini"}
+    assert file == {"name": "mini/model.safetensors", "digest": {"sha256": "ef" * 32}}
+
+
+def test_nothing_is_said_twice():
+    """A publish sends the statement anew: engine, hashes of parts and places of models are there once."""
+    text = provenance(FACTS)
+
+    assert [text.count(word) for word in ("embedded 0.1.0", "huggingface", "cd" * 32)] == [1, 1, 1]
+    assert text == json.dumps(json.loads(text), separators=(",", ":"))
 
 
 def test_the_scan_and_the_list_are_named_by_hash():

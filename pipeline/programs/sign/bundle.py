@@ -36,7 +36,7 @@ def signed_bundle(statement: bytes, key: ec.EllipticCurvePrivateKey) -> str:
             "signatures": [{"sig": base64.b64encode(signature).decode()}],
         },
     }
-    return json.dumps(bundle, sort_keys=True)
+    return json.dumps(bundle, sort_keys=True, separators=(",", ":"))
 
 
 def verified_statement(bundle: str | bytes, key: ec.EllipticCurvePublicKey, digest: str) -> dict[str, Any]:
