@@ -184,9 +184,10 @@ class Evidence:
         """Return what is attached to an image: lists, findings, the statement of what it was made of."""
         lists = await self.lists(variant)
         texts = {name: await lists.file(name).contents() for name in LISTS}
-        found = _compact(await (await self.found(variant)).file(FINDINGS).contents())
-        statement = await self._statement(variant, image, texts[CYCLONEDX], found)
+        scan = await (await self.found(variant)).file(FINDINGS).contents()
+        statement = await self._statement(variant, image, texts[CYCLONEDX], scan)
         documents = [Document(name=name, text=text, media_type=LISTS[name]) for name, text in texts.items()]
+        found, _ = timeless(scan)
         documents.append(Document(name=FINDINGS, text=found, media_type=FINDINGS_TYPE, once=True))
         if key := self.wanted.signing_key:
             bundles = signed(self.assembly.builder, {STATEMENT: statement}, key, self.now)
@@ -201,7 +202,8 @@ class Evidence:
         )
         return await referrers([*documents, unsigned], None)
 
-    async def _statement(self, variant: Variant, image: Prepared, bill: str, found: str) -> str:
+    async def _statement(self, variant: Variant, image: Prepared, bill: str, scan: str) -> str:
+        found, checked_at = timeless(scan)
         facts = BuildFacts(
             name=self.wanted.registry.address,
             digest=image.digest,
@@ -214,6 +216,7 @@ class Evidence:
             module=_module_version(),
             arguments={**self.wanted.arguments, **_settings(self.assembly), "variant": variant.value},
             findings=found,
+            checked_at=checked_at,
         )
         return provenance(facts)
 
@@ -237,5 +240,14 @@ def _module_version() -> str:
         return ""
 
 
-def _compact(text: str) -> str:
-    return json.dumps(json.loads(text), separators=(",", ":"))
+def timeless(findings: str) -> tuple[str, str]:
+    """Return a scan's findings without the clock, and the time of the scan.
+
+    The same advisories about the same list then are the same bytes, which a registry has already.
+    """
+    document = json.loads(findings)
+    checked_at = document.pop("checked_at")
+    for part in document["coverage"]:
+        # What is left is the time of the newest advisory: the age follows from both.
+        del part["age_days"]
+    return json.dumps(document, separators=(",", ":")), checked_at

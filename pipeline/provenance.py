@@ -53,7 +53,9 @@ class BuildFacts:
     arguments: Mapping[str, str] = field(default_factory=dict)
     """Arguments of the function that built."""
     findings: str = ""
-    """findings.json of the scan; "" when it was not scanned."""
+    """findings.json of the scan, as it is attached; "" when it was not scanned."""
+    checked_at: str = ""
+    """ISO 8601 time of the scan, which the attached findings leave out."""
 
 
 def provenance(facts: BuildFacts) -> str:
@@ -128,4 +130,6 @@ def _material(component: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _byproducts(facts: BuildFacts) -> Iterator[dict[str, Any]]:
     yield {"name": "sbom.cdx.json", "digest": {"sha256": sha256(facts.sbom.encode()).hexdigest()}}
     if facts.findings:
-        yield {"name": "findings.json", "digest": {"sha256": sha256(facts.findings.encode()).hexdigest()}}
+        digest = sha256(facts.findings.encode()).hexdigest()
+        when = {"annotations": {"checked_at": facts.checked_at}} if facts.checked_at else {}
+        yield {"name": "findings.json", "digest": {"sha256": digest}, **when}

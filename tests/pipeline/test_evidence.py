@@ -1,10 +1,11 @@
 """What a statement says of the call that made it."""
 
+import json
 from dataclasses import replace
 
 from dagger import dag
 
-from pipeline.evidence import Wanted
+from pipeline.evidence import Wanted, timeless
 from pipeline.packing import Compression
 from pipeline.registry import Registry
 from pipeline.scan import Advisories
@@ -41,3 +42,19 @@ def test_a_scan_with_given_data_names_no_scanner():
 
     assert replace(WANTED, advisories=known).arguments["scanner"] == ""
     assert replace(WANTED, advisories=known).arguments["advisories"] == "true"
+
+
+def scan(checked_at: str, age_days: float) -> str:
+    """Return what a scan writes: one finding from data of the same day."""
+    part = {"part": "debian", "newest": "2026-11-20T02:00:00+00:00", "age_days": age_days}
+    return json.dumps({"checked_at": checked_at, "coverage": [part], "findings": [{"id": "CVE-1"}]}, indent=1)
+
+
+def test_the_same_findings_of_another_hour_are_the_same_bytes():
+    """What is attached says nothing of the clock: an edited line does not send it again."""
+    found, checked_at = timeless(scan("2026-11-21T12:00:00+00:00", 1.4))
+
+    assert checked_at == "2026-11-21T12:00:00+00:00"
+    assert found == timeless(scan("2026-11-21T22:00:00+00:00", 1.8))[0]
+    assert json.loads(found)["coverage"][0]["newest"] == "2026-11-20T02:00:00+00:00"
+    assert json.loads(found)["findings"] == [{"id": "CVE-1"}]

@@ -45,6 +45,7 @@ FACTS = BuildFacts(
     engine="embedded 0.1.0",
     arguments={"variant": "cpu"},
     findings="{}",
+    checked_at="2026-11-21T12:00:00+00:00",
 )
 SECRETS = ("hunter2", "s3cr3t", "ghp_x")
 
@@ -79,10 +80,16 @@ def test_nothing_is_said_twice():
 
 
 def test_the_scan_and_the_list_are_named_by_hash():
-    """The software list and the scan's findings are byproducts with their sha256."""
+    """The software list and the scan's findings are byproducts with their sha256; the scan has its time."""
     run = json.loads(provenance(FACTS))["predicate"]["runDetails"]
 
-    assert [one["name"] for one in run["byproducts"]] == ["sbom.cdx.json", "findings.json"]
+    bill, found = run["byproducts"]
+    assert bill == {"name": "sbom.cdx.json", "digest": {"sha256": sha256(FACTS.sbom.encode()).hexdigest()}}
+    assert found == {
+        "name": "findings.json",
+        "digest": {"sha256": sha256(b"{}").hexdigest()},
+        "annotations": {"checked_at": "2026-11-21T12:00:00+00:00"},
+    }
 
 
 def test_an_image_that_was_not_scanned_names_no_findings():
