@@ -10,9 +10,9 @@ from dagger import dag
 
 from pipeline.assembly import Assembly
 from pipeline.builder import program_files, text_file
-from pipeline.layers import Archives, layer_makers
+from pipeline.layers import layer_makers
 from pipeline.naive import Naive, naive
-from pipeline.packages import with_programs
+from pipeline.packages import with_packages
 from pipeline.sbom import CYCLONEDX, software_lists
 from pipeline.scan import Advisories, Question, findings
 from pipeline.variants import Base, Variant
@@ -185,11 +185,14 @@ async def _vulnerabilities(
 async def _joined(assembly: Assembly, facts: dict[str, Any], theirs: Side, ours: Side) -> dagger.Directory:
     """Return everything that was found as table, JSON and pictures."""
     zstd = dagger.ImageLayerCompression.Zstd
-    container = with_programs(assembly.builder.base(), "compare", "audit", "layer_table.py")
+    # Packed archives alone, read through zstandard: torch unpacked would be six more gigabytes.
+    container = with_packages(
+        assembly.builder, "compare/requirements.txt", "compare", "audit", "layer_table.py"
+    )
     for name, side in (("naive", theirs), ("ours", ours)):
-        container = Archives.of(side.image).in_(container, f"/in/{name}")
-        edited = side.edited.as_tarball(forced_compression=zstd)
-        container = container.with_mounted_file(f"/in/{name}/edited.tar", edited)
+        for file, image in (("image.tar", side.image), ("edited.tar", side.edited)):
+            packed = image.as_tarball(forced_compression=zstd)
+            container = container.with_mounted_file(f"/in/{name}/{file}", packed)
     return await (
         container.with_mounted_file("/in/facts.json", text_file("facts.json", json.dumps(facts)))
         .with_directory("/out", dag.directory())

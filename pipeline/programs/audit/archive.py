@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from audit.errors import ImageError
+from audit.unpacking import unpacked
 
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
 WHITEOUT: Final = ".wh."
@@ -66,10 +67,10 @@ class Image:
 
 
 def read_image(path: Path) -> Image:
-    """Return what an archive with uncompressed layers holds.
+    """Return what an archive holds, whose layers are uncompressed or, where `zstandard` is installed, zstd.
 
     Raises:
-        ImageError: not an OCI archive, of several images, damaged, or its layers are compressed.
+        ImageError: not an OCI archive, of several images, damaged, or its layers cannot be unpacked here.
 
     """
     texts: dict[str, str] = {}
@@ -159,13 +160,12 @@ def _layer(  # noqa: PLR0913, PLR0917 - what one layer is read from
     texts: dict[str, str],
     path: Path,
 ) -> Layer:
-    kind = descriptor["mediaType"].rpartition("+")[2]
-    if kind in {"gzip", "zstd"}:
-        raise ImageError.of(f"{path.name}: layer {number} is {kind}", expected="uncompressed layers")
+    stream = unpacked(_member(archive, _blob(descriptor), path), descriptor, f"{path.name}: layer {number}")
     entries: list[Entry] = []
     removed: list[str] = []
     emptied: list[str] = []
-    with tarfile.open(fileobj=_member(archive, _blob(descriptor), path)) as tar:
+    # Of a stream that is read in order, `read` alone is called.
+    with tarfile.open(fileobj=stream, mode="r|") as tar:  # type: ignore[call-overload]
         for member in tar:
             name = member.name.removeprefix("./").strip("/")
             folder, _, last = name.rpartition("/")
@@ -178,7 +178,7 @@ def _layer(  # noqa: PLR0913, PLR0917 - what one layer is read from
     return Layer(
         number,
         descriptor["digest"],
-        descriptor["size"],
+        stream.rest(),
         command,
         tuple(entries),
         tuple(removed),

@@ -48,12 +48,12 @@ class Measured:
 
     @classmethod
     def read(cls, folder: Path) -> "Measured":
-        """Return what raw.tar, zstd.tar and edited.tar of a folder say."""
-        image = read_image(folder / "raw.tar")
-        before, after = layer_sizes(folder / "zstd.tar"), layer_sizes(folder / "edited.tar")
+        """Return what image.tar and edited.tar of a folder say, both with zstd layers."""
+        image = read_image(folder / "image.tar")
+        before, after = layer_sizes(folder / "image.tar"), layer_sizes(folder / "edited.tar")
         new = {digest: size for digest, size in after.items() if digest not in before}
         layers = {layer for layer in new if layer in set(layer_digests(folder / "edited.tar"))}
-        return cls(image, merge(image), packed_sizes(folder / "zstd.tar"), sum(new.values()), len(layers))
+        return cls(image, merge(image), packed_sizes(folder / "image.tar"), sum(new.values()), len(layers))
 
 
 def layer_digests(path: Path) -> list[str]:

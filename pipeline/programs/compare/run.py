@@ -2,9 +2,10 @@
 
     python3 -m compare.run --in DIR --out DIR
 
-IN has facts.json (variant, seconds, starts, vulnerabilities) and naive/ and ours/ with raw.tar, zstd.tar
-and edited.tar each. Writes compare.json, compare.txt, compare.svg, Dockerfile.naive and the audit of the
-naive image's layers. Exit status 2 when an archive is no image; stderr says why.
+IN has facts.json (variant, seconds, starts, vulnerabilities) and naive/ and ours/ with image.tar and
+edited.tar each, OCI archives with zstd layers. Writes compare.json, compare.txt, compare.svg,
+Dockerfile.naive and the audit of the naive image's layers. Exit status 2 when an archive is no image;
+stderr says why.
 """
 
 import argparse

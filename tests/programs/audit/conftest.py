@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +24,8 @@ class Archive:
     commands: list[str] = field(default_factory=list)
     kind: str = "application/vnd.oci.image.layer.v1.tar"
     blobs: dict[str, bytes] = field(default_factory=dict)
+    pack: Callable[[bytes], bytes] = bytes
+    """What is done to a layer's tar."""
 
     def layer(self, command: str, **files: bytes) -> "Archive":
         """Add a layer; `__` in a name stands for a slash, a name in `files` may also be given as is."""
@@ -36,7 +39,7 @@ class Archive:
 
     def write(self, path: Path) -> Path:
         """Write the archive."""
-        layers = [self._blob(self.kind, _tar(files)) for files in self.layers]
+        layers = [self._blob(self.kind, self.pack(_tar(files))) for files in self.layers]
         history: list[dict[str, Any]] = [{"created_by": command} for command in self.commands]
         history.insert(0, {"created_by": "ENV A=1", "empty_layer": True})
         config = self._blob("config", json.dumps({"history": history}).encode())

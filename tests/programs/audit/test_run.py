@@ -5,7 +5,10 @@ import sys
 from xml.etree import ElementTree as ET
 
 import pytest
+import zstandard
 from audit import run
+from audit.archive import read_image
+from audit.errors import ImageError
 
 BIG = b"x" * 1_500_000
 RECORD = b"pkg/__init__.py,,\npkg/data.bin,,\npkg-1.0.dist-info/RECORD,,\n"
@@ -116,14 +119,35 @@ def test_a_tar_without_index_is_refused(audit, tmp_path, archive):
     assert "image.tar has no index.json; expected an OCI archive" in said
 
 
-def test_compressed_layers_are_refused(audit, tmp_path, archive):
-    """The audit reads contents, which a compressed layer hides from the standard library."""
+def test_a_zstd_layer_is_read_like_the_tar_in_it(archive, tmp_path):
+    """Where zstandard is installed; size and contents are those of the uncompressed layer."""
+    plain = read_image(archive.layer("a", x=b"1" * 5000).write(tmp_path / "raw.tar"))
     archive.kind += "+zstd"
+    archive.pack = zstandard.ZstdCompressor().compress
+    packed = read_image(archive.write(tmp_path / "zstd.tar"))
+
+    assert packed.layers[0].entries == plain.layers[0].entries
+    assert packed.raw_bytes == plain.raw_bytes
+
+
+def test_a_damaged_zstd_layer_is_refused(archive, tmp_path):
+    """What is no zstd stream is an error that names the layer."""
+    archive.kind += "+zstd"
+
+    with pytest.raises(ImageError, match=r"i\.tar: layer 1: .* expected a whole layer"):
+        read_image(archive.layer("a", x=b"1").write(tmp_path / "i.tar"))
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+def test_compressed_layers_are_refused(audit, tmp_path, archive, monkeypatch, kind):
+    """The audit reads contents, which a compressed layer hides from the standard library."""
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    archive.kind += f"+{kind}"
 
     status, _, said = audit(archive.layer("a", x=b"1").write(tmp_path / "image.tar"))
 
     assert status == 2
-    assert "layer 1 is zstd; expected uncompressed layers" in said
+    assert f"layer 1 is {kind}; expected uncompressed layers" in said
 
 
 def test_a_damaged_archive_is_refused(audit, tmp_path, archive):

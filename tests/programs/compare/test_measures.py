@@ -21,7 +21,7 @@ def folder(tmp_path):
     code = {"srv/app/main.py": b"code"}
     for side, size in (("naive", 4_000_000), ("ours", 1_000_000)):
         (tmp_path / side).mkdir()
-        for name, text in (("raw", b"code"), ("zstd", b"code"), ("edited", b"edit")):
+        for name, text in (("image", b"code"), ("edited", b"edit")):
             archive = Archive().of("pip", {"big": b"x" * size, "wheel": b"w" * 100_000})
             archive = archive.of("rm wheel", {".wh.wheel": b""}) if side == "naive" else archive
             archive.of("copy", code | {"srv/app/main.py": text}).write(tmp_path / side / f"{name}.tar")
@@ -111,9 +111,9 @@ def test_an_image_that_does_not_start_is_said_so(compare):
 
 def test_archives_that_are_no_images_are_refused(compare, folder, capsys):
     """Nothing is compared with half of the evidence."""
-    (folder / "ours" / "raw.tar").write_text("no tar")
+    (folder / "ours" / "image.tar").write_text("no tar")
 
     status, out = compare()
 
     assert (status, out.exists()) == (2, False)
-    assert "no comparison: raw.tar" in capsys.readouterr().err
+    assert "no comparison: image.tar" in capsys.readouterr().err
