@@ -92,14 +92,41 @@ def mmdebstrap_command(stand_in: StandIn, target: Path, packages: Path) -> list[
         *("mmdebstrap", "--variant=minbase", "--format=tar", "--skip=output/mknod"),
         f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
         *("--skip=download/empty", "--skip=essential/unlink"),
-        *(f"--dpkgopt={option}" for option in _dpkg_options(stand_in)),
-        f'--setup-hook=mkdir -p "$1"{ARCHIVES}',
+        f"--setup-hook={_begin_script(stand_in)}",
+        *([f"--extract-hook={_slim_script()}"] if stand_in.slim else []),
         f"--setup-hook=sync-in {shlex.quote(str(packages))} {ARCHIVES}",
         f"--customize-hook=sync-out {ARCHIVES} {shlex.quote(str(packages))}",
         f"--customize-hook={finish_script(stand_in)}",
         f"--include={','.join(stand_in.packages)}",
         *(stand_in.suite, str(target)),
     ]
+
+
+def _begin_script(stand_in: StandIn) -> str:
+    """Return the shell lines that say how dpkg installs, in the files that the official image has.
+
+    Not as --dpkgopt: mmdebstrap would then send each package through a filter process of its own,
+    which took 9 of 33 s.
+    """
+    lines = [f'set -eu; cd "$1"; mkdir -p .{ARCHIVES} etc/dpkg/dpkg.cfg.d']
+    lines += ["echo force-unsafe-io > etc/dpkg/dpkg.cfg.d/docker-apt-speedup"]
+    if stand_in.slim:
+        excluded = [f"path-exclude /usr/share/{folder}/*" for folder in UNWANTED]
+        rules = " ".join(shlex.quote(rule) for rule in (*excluded, "path-include /usr/share/doc/*/copyright"))
+        lines += [f"printf '%s\\n' {rules} > etc/dpkg/dpkg.cfg.d/docker"]
+    return "\n".join(lines)
+
+
+def _slim_script() -> str:
+    """Return the shell lines that thin packages that mmdebstrap unpacks without dpkg and its rules."""
+    unwanted = " ".join(f"usr/share/{folder}" for folder in UNWANTED if folder != "doc")
+    return "; ".join(
+        (
+            'set -eu; cd "$1"',
+            f"for folder in {unwanted}; do test ! -d $folder || find $folder -mindepth 1 -delete; done",
+            "find usr/share/doc -mindepth 1 -type f ! -name copyright -delete",
+        )
+    )
 
 
 def finish_script(stand_in: StandIn) -> str:
@@ -121,13 +148,6 @@ def finish_script(stand_in: StandIn) -> str:
         lines += [f"ln -s ../../bin/python3 usr/local/bin/{name}" for name in names]
         lines += [f"ln -s ../../bin/pip3 usr/local/bin/{name}" for name in ("pip", "pip3")]
     return "\n".join(lines)
-
-
-def _dpkg_options(stand_in: StandIn) -> list[str]:
-    if not stand_in.slim:
-        return []
-    excluded = [f"path-exclude=/usr/share/{folder}/*" for folder in UNWANTED]
-    return [*excluded, "path-include=/usr/share/doc/*/copyright"]
 
 
 def _environment() -> Mapping[str, str]:

@@ -98,15 +98,37 @@ def test_the_mode_follows_the_user(monkeypatch, uid, mode):
 
 
 def test_documentation_is_left_out_of_slim_images_only():
-    """Slim images have copyright files and no manuals."""
-    slim = mmdebstrap_command(SLIM, Path("/t.tar"), Path("/debs"))
-    full = mmdebstrap_command(StandIn("trixie", slim=False), Path("/t.tar"), Path("/debs"))
+    """Dpkg keeps copyright files and no manuals in slim images, by the rules that the official image has."""
+    slim = " ".join(mmdebstrap_command(SLIM, Path("/t.tar"), Path("/debs")))
+    full = " ".join(mmdebstrap_command(StandIn("trixie", slim=False), Path("/t.tar"), Path("/debs")))
 
-    assert "--dpkgopt=path-exclude=/usr/share/man/*" in slim
-    assert slim.index("--dpkgopt=path-exclude=/usr/share/doc/*") < slim.index(
-        "--dpkgopt=path-include=/usr/share/doc/*/copyright"
+    assert "path-exclude /usr/share/man/*" in slim
+    assert slim.index("path-exclude /usr/share/doc/*") < slim.index("path-include /usr/share/doc/*/copyright")
+    assert "path-exclude" not in full
+    assert "--extract-hook" not in full
+
+
+async def test_what_was_only_unpacked_is_thinned_like_the_rest(tmp_path: Path):
+    """Of the first packages, too, only the copyright files of the documentation stay."""
+    for name in (
+        "doc/dpkg/copyright",
+        "doc/dpkg/README",
+        "man/man1/dpkg.1.gz",
+        "locale/de/x.mo",
+        "perl5/x.pm",
+    ):
+        path = tmp_path / "usr/share" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    command = mmdebstrap_command(SLIM, Path("/t.tar"), Path("/debs"))
+    [hook] = [word.partition("=")[2] for word in command if word.startswith("--extract-hook=")]
+    done = await ProcessRunner().run(["sh", "-c", hook, "exec", str(tmp_path)])
+
+    assert (done.returncode, done.error_text) == (0, "")
+    left = sorted(
+        str(path.relative_to(tmp_path / "usr/share")) for path in tmp_path.rglob("*") if path.is_file()
     )
-    assert not [word for word in full if word.startswith("--dpkgopt")]
+    assert left == ["doc/dpkg/copyright", "perl5/x.pm"]
 
 
 def test_a_cache_folder_with_spaces_is_one_word():
