@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -72,32 +72,33 @@ def _copy(options: argparse.Namespace) -> Document:
     source, reference = split_reference(options.source)
     wanted = Repository.open(options.target, _access(options))
     same = wanted.name.host == source.host
-    origin = Repository.open(str(source), _access(options) if same else _source_access(options))
+    access = _access(options) if same else _source_access(options)
+    origin = Repository.open(str(source), replace(access, reads=True))
     return Promotion(origin, wanted).promote(reference, tuple(options.immutable), tuple(options.moving))
 
 
 def _referrers(options: argparse.Namespace) -> list[Document]:
     name, reference = split_reference(options.image)
-    repository = Repository.open(str(name), _access(options))
+    repository = Repository.open(str(name), replace(_access(options), reads=True))
     return repository.referrers(repository.manifest(reference).digest, options.artifact_type)
 
 
 def _has(options: argparse.Namespace) -> Document:
-    return {"found": _cache(options).has(options.key)}
+    return {"found": _cache(options, reads=True).has(options.key)}
 
 
 def _take(options: argparse.Namespace) -> Document:
     options.folder.mkdir(parents=True, exist_ok=True)
-    entry = _cache(options).pull(options.key, options.folder)
+    entry = _cache(options, reads=True).pull(options.key, options.folder)
     return {"found": entry is not None, **(asdict(entry) if entry else {})}
 
 
 def _store(options: argparse.Namespace) -> Document:
-    return {"stored": _cache(options).push(options.key, options.folder, options.signature)}
+    return {"stored": _cache(options, reads=False).push(options.key, options.folder, options.signature)}
 
 
-def _cache(options: argparse.Namespace) -> Cache:
-    return Cache(Repository.open(options.repository, _access(options)))
+def _cache(options: argparse.Namespace, *, reads: bool) -> Cache:
+    return Cache(Repository.open(options.repository, replace(_access(options), reads=reads)))
 
 
 def _pack(options: argparse.Namespace) -> Document:

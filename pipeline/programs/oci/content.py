@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final, Self
@@ -155,3 +155,10 @@ def require_digest(content: bytes, digest: str) -> bytes:
     if digest_of(content) != digest:
         raise CorruptError(f"content is {digest_of(content)}, expected {digest}. It was damaged or replaced")
     return content
+
+
+def all_manifests(read: Callable[[Document], Manifest], root: Manifest) -> Iterator[Manifest]:
+    """Give every manifest below an index, depth first, and last the index itself."""
+    for child in root.children():
+        yield from all_manifests(read, read(child))
+    yield root

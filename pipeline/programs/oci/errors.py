@@ -2,6 +2,7 @@
 
 RegistryError
 ├── NotFoundError     the registry answers and does not have it
+├── UnknownError      the registry does not know such a request
 ├── RefusedError      the registry refuses the credentials
 ├── ConflictError     an immutable tag already names another image
 ├── CorruptError      bytes that are not what their digest says
@@ -15,6 +16,10 @@ class RegistryError(Exception):
 
 class NotFoundError(RegistryError):
     """The registry answers and does not have the blob, manifest or repository."""
+
+
+class UnknownError(RegistryError):
+    """The registry does not know such a request, or sends it somewhere else."""
 
 
 class RefusedError(RegistryError):

@@ -57,7 +57,7 @@ def asked_wait_s(value: str | None, now: dt.datetime | None = None) -> float:
     """
     if not value:
         return 0.0
-    if value.strip().isdigit():
+    if value.isascii() and value.strip().isdigit():
         return float(value)
     try:
         until = email.utils.parsedate_to_datetime(value)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from oci.content import Blob, Document, Manifest
+from oci.content import Blob, Document, Manifest, all_manifests
 from oci.errors import ConflictError, CorruptError
-from oci.repository import Repository, all_manifests
+from oci.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)

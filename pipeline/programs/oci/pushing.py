@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
-from oci.content import EMPTY, Blob, Document, Manifest
+from oci.content import EMPTY, Blob, Document, Manifest, all_manifests
 from oci.errors import ConflictError, CorruptError
 from oci.plans import Plan, PlannedImage
-from oci.repository import Repository, all_manifests
+from oci.repository import Repository
 
 PARALLEL: Final = 4
 """Blobs on their way at once; docker pushes 5."""
@@ -40,19 +40,22 @@ class Publisher:
         """Push every image of the plan and return one report each.
 
         Raises:
-            ConflictError: an immutable tag names another image; nothing was pushed.
+            ConflictError: an immutable tag names another image: before the push, and then nothing was
+                pushed, or since, and then no tag of that image was written.
             CorruptError: a tag, read back, names another image than was pushed.
             RegistryError: the registry refuses, or is not there after all tries.
 
         """
         roots = [(image, image.layout.root()) for image in plan.images]
-        missing = [self._missing_tags(image, root) for image, root in roots]
+        for image, root in roots:
+            self._missing_tags(image, root)
         for image, root in roots:
             self._push_contents(image, root)
         for image, root in roots:
             self._attach(image, root)
-        for (_, root), tags in zip(roots, missing, strict=True):
-            self._tag(root, tags)
+        for image, root in roots:
+            # Compared again: sending may have taken minutes, and another publisher less.
+            self._tag(root, self._missing_tags(image, root))
         for image, root in roots:
             self._tag(root, [tag for tag in image.moving if self.repository.digest(tag) != root.digest])
         return [self._read_back(image, root) for image, root in roots]

@@ -3,8 +3,9 @@
 import hashlib
 import os
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -21,7 +22,7 @@ from oci.content import (
     require_digest,
 )
 from oci.credentials import Credentials, find_credentials
-from oci.errors import CorruptError, NotFoundError, PassingError, RegistryError
+from oci.errors import CorruptError, NotFoundError, PassingError, RegistryError, UnknownError
 from oci.patience import Patience
 from oci.references import DIGEST, RepositoryName
 from oci.transport import Answer, Request, Transport
@@ -42,6 +43,8 @@ class Access:
     ca_file: str = ""
     endpoint: str = ""
     """`HOST=OTHER`: who is really spoken to where HOST is named; "" for HOST itself."""
+    reads: bool = False
+    """Whether nothing is written: ghcr.io sells nobody a token for more than he may do."""
     patience: Patience = field(default_factory=Patience)
 
 
@@ -54,6 +57,8 @@ class Repository:
     patience: Patience
     mounts: tuple[str, ...] = ()
     """Paths of repositories on the same registry that may hold the same blobs."""
+    actions: str = "pull,push"
+    """What tokens are asked for."""
 
     @classmethod
     def open(cls, address: str, access: Access | None = None, mounts: Iterable[str] = ()) -> Self:
@@ -68,7 +73,8 @@ class Repository:
         named, _, other = access.endpoint.partition("=")
         host = other if named == name.host else name.host
         transport = Transport(f"{'http' if plain else 'https'}://{host}", credentials, access.ca_file)
-        return cls(name, transport, access.patience, tuple(mounts))
+        actions = "pull" if access.reads else "pull,push"
+        return cls(name, transport, access.patience, tuple(mounts), actions)
 
     def has_blob(self, digest: str) -> bool:
         """Whether the registry has a blob in this repository."""
@@ -161,15 +167,33 @@ class Repository:
 
     def referrers(self, digest: str, artifact_type: str = "") -> list[Document]:
         """Return descriptors of what refers to a manifest: the registry's list, else the fallback tag's."""
-        try:
-            found = Manifest(self._send(Request("GET", self._url("referrers", digest))).body, OCI_INDEX)
-        except NotFoundError:
-            try:
-                found = self.manifest(fallback_tag(digest))
-            except NotFoundError:
-                return []
-        entries = [self._complete(entry) for entry in found.children()]
+        listed = self._listed(digest)
+        entries = map(self._complete, self._tagged(digest) if listed is None else listed)
         return [entry for entry in entries if artifact_type in ("", entry.get("artifactType"))]
+
+    def _listed(self, digest: str) -> list[Document] | None:
+        """Return the registry's own list, or None where it keeps none.
+
+        Instead of 404 ghcr.io redirects to a web page, others answer 400, 405, 406 or 200 with something.
+        """
+        found: list[Document] = []
+        request = Request("GET", self._url("referrers", digest), {"Accept": OCI_INDEX}, stays=True)
+        try:
+            for answer in self._pages(request):
+                if answer.headers.get("content-type", "").partition(";")[0].strip() != OCI_INDEX:
+                    return None
+                found += Manifest(answer.body, OCI_INDEX).children()
+        except (NotFoundError, UnknownError):
+            return None
+        return found
+
+    def _tagged(self, digest: str) -> list[Document]:
+        """Return the list under the fallback tag; GitLab's registry may give the subject for it."""
+        try:
+            found = self.manifest(fallback_tag(digest))
+        except NotFoundError:
+            return []
+        return found.children() if found.digest != digest else []
 
     def _complete(self, entry: Document) -> Document:
         """Return a descriptor with its manifest's own type: some registries list the configuration's."""
@@ -201,16 +225,21 @@ class Repository:
     def tags(self) -> list[str]:
         """Return every tag, sorted; none for a repository that is not there."""
         found: list[str] = []
-        url = self._url("tags", "list?n=1000")
-        while url:
-            try:
-                answer = self._send(Request("GET", url))
-            except NotFoundError:
-                break
-            found += Manifest(answer.body, "").document.get("tags") or []
-            link = answer.headers.get("link", "")
-            url = link[link.find("<") + 1 : link.find(">")] if 'rel="next"' in link else ""
+        with suppress(NotFoundError):
+            for answer in self._pages(Request("GET", self._url("tags", "list?n=1000"))):
+                found += Manifest(answer.body, "").document.get("tags") or []
         return sorted(found)
+
+    def _pages(self, request: Request) -> Iterator[Answer]:
+        """Give the answers of a list that may come in parts. Source: RFC 5988, as distribution uses it."""
+        while True:
+            answer = self._send(request)
+            yield answer
+            link = answer.headers.get("link", "")
+            if 'rel="next"' not in link:
+                return
+            place = urllib.parse.urljoin(request.url, link[link.find("<") + 1 : link.find(">")])
+            request = replace(request, url=place)
 
     def _upload(self, blob: Blob) -> None:
         answer = self.transport.send(
@@ -219,16 +248,16 @@ class Repository:
         self._finish(answer, blob)
 
     def _finish(self, started: Answer, blob: Blob) -> None:
-        place = urllib.parse.urljoin(self.transport.base, started.headers["location"])
+        if not (named := started.headers.get("location")):
+            raise RegistryError(f"POST: {started.status} without Location; expected 202. Check the registry")
+        place = urllib.parse.urljoin(self.transport.base, named)
         joint = "&" if urllib.parse.urlsplit(place).query else "?"
         url = f"{place}{joint}{urllib.parse.urlencode({'digest': blob.digest})}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
         with blob.open() as stream:
             answer = self.transport.send(Request("PUT", url, headers, stream), self._scope())
         if answer.status != _CREATED:
-            raise RegistryError(
-                f"PUT of {blob.digest}: {answer.status}, expected 201. Check the registry's log"
-            )
+            raise RegistryError(f"PUT {blob.digest}: {answer.status}, expected 201. Check the registry")
 
     def mount(self, digest: str, path: str) -> bool:
         """Take a blob over from another repository of the registry; return whether that worked."""
@@ -260,7 +289,7 @@ class Repository:
         return self.patience.attempt(what, lambda: self.transport.send(request, scope))
 
     def _scope(self) -> str:
-        return f"repository:{self.name.path}:pull,push"
+        return f"repository:{self.name.path}:{self.actions}"
 
     def _url(self, kind: str, rest: str) -> str:
         return f"/v2/{self.name.path}/{kind}/{rest}"
@@ -269,10 +298,3 @@ class Repository:
 def fallback_tag(digest: str) -> str:
     """Return the tag of a manifest's referrers on registries that keep no list of them."""
     return digest.replace(":", "-")
-
-
-def all_manifests(read: Callable[[Document], Manifest], root: Manifest) -> Iterator[Manifest]:
-    """Give every manifest below an index, depth first, and last the index itself."""
-    for child in root.children():
-        yield from all_manifests(read, read(child))
-    yield root

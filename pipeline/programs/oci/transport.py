@@ -13,14 +13,18 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from oci.credentials import Credentials
-from oci.errors import NotFoundError, PassingError, RefusedError, RegistryError
+from oci.errors import NotFoundError, PassingError, RefusedError, RegistryError, UnknownError
 from oci.patience import asked_wait_s
 
 TIMEOUT_S: Final = 60.0
 """Seconds without a byte after which a connection counts as cut."""
+SLOWEST_BYTES_PER_S: Final = 10_000_000
+"""What a registry is trusted to check and store of a blob before it answers, with no byte meanwhile."""
 _CHALLENGE: Final = re.compile(r'(\w+)="([^"]*)"')
 _TIMEOUT, _TOO_MANY, _SERVER = 408, 429, 500
 _UNAUTHORIZED, _FORBIDDEN, _MISSING = 401, 403, 404
+_UNKNOWN: Final = (301, 302, 303, 307, 308, 400, 405, 406)
+"""What registries answer to a request that they do not know."""
 _CUT: Final = (
     http.client.HTTPException,
     ConnectionError,
@@ -40,6 +44,13 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | IO[bytes] | None = None
     """A stream is read from its start at each try; its Content-Length is in the headers."""
+    stays: bool = False
+    """Whether a redirect to another host is no answer."""
+
+    @property
+    def longest_silence_s(self) -> float:
+        """Return the seconds without a byte after which the connection counts as cut."""
+        return TIMEOUT_S + int(self.headers.get("Content-Length", 0)) / SLOWEST_BYTES_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +67,19 @@ class _Stay(urllib.request.HTTPRedirectHandler):
     """Follow redirects of reads only, and never carry a body or credentials elsewhere."""
 
     def redirect_request(self, req: Any, *rest: Any) -> urllib.request.Request | None:
-        followed = super().redirect_request(req, *rest)
+        if req.get_method() not in ("GET", "HEAD"):
+            return None
+        followed: Any = super().redirect_request(req, *rest)
+        stays = getattr(req, "stays", False)
+        if followed and stays and followed.host != req.host:
+            return None
+        if followed:
+            followed.stays = stays
         if followed and req.type == "https" and followed.type != "https":
             raise RegistryError(
                 f"{req.host} redirects from https to {followed.full_url.split('?')[0]}; refused"
             )
-        return followed
+        return followed  # type: ignore[no-any-return]
 
 
 @dataclass(slots=True)
@@ -83,6 +101,7 @@ class Transport:
             PassingError: 408, 429, 5xx, a cut or refused connection.
             RefusedError: 401 or 403 with the credentials at hand.
             NotFoundError: 404.
+            UnknownError: 400, 405, 406, a redirect that is not followed.
             RegistryError: any other status above 399, a certificate that is not trusted.
 
         """
@@ -116,15 +135,16 @@ class Transport:
         url = urllib.parse.urljoin(self.base, request.url)
         if hasattr(request.body, "seek"):
             request.body.seek(0)  # type: ignore[union-attr]
-        made = urllib.request.Request(  # noqa: S310 - the scheme is checked below
+        made: Any = urllib.request.Request(  # noqa: S310 - the scheme is checked below
             url, data=request.body, headers=dict(request.headers), method=request.method
         )
+        made.stays = request.stays
         if made.type not in ("https", urllib.parse.urlsplit(self.base).scheme):
             raise RegistryError(f"{self.base} names an upload place that is not https: {url.split('?')[0]}")
         if authorization and made.host == urllib.parse.urlsplit(self.base).netloc:
             made.add_unredirected_header("Authorization", authorization)
         try:
-            return self._opener().open(made, timeout=TIMEOUT_S)
+            return self._opener().open(made, timeout=request.longest_silence_s)
         except urllib.error.HTTPError:
             raise
         except urllib.error.URLError as error:
@@ -175,12 +195,22 @@ class Transport:
             request.add_unredirected_header("Authorization", self.credentials.basic)
         try:
             with self._opener().open(request, timeout=TIMEOUT_S) as response:
-                document = json.load(response)
+                return _sold(response.read(), asked["realm"])
         except urllib.error.HTTPError as error:
             raise _judged(Request("GET", asked["realm"]), error) from None
         except urllib.error.URLError as error:
             raise _unreachable(asked["realm"], error.reason) from error
+
+
+def _sold(body: bytes, realm: str) -> str:
+    """Return the token of an answer."""
+    try:
+        document = json.loads(body)
         return str(document.get("token") or document["access_token"])
+    except (ValueError, KeyError, AttributeError) as error:
+        raise RegistryError(
+            f"{realm} sells no token ({error!r}); expected JSON with one. Is it the right registry?"
+        ) from error
 
 
 def _judged(request: Request, error: urllib.error.HTTPError) -> RegistryError:
@@ -194,6 +224,8 @@ def _judged(request: Request, error: urllib.error.HTTPError) -> RegistryError:
         return RefusedError(f"{where}. The credentials do not allow this; check --username and --password")
     if error.code == _MISSING:
         return NotFoundError(where)
+    if error.code in _UNKNOWN:
+        return UnknownError(where)
     return RegistryError(where)
 
 

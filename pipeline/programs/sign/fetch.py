@@ -24,7 +24,7 @@ def main() -> int:
     if options.username:
         credentials = Credentials(options.username, options.password_file.read_text().rstrip("\r\n"))
     try:
-        access = Access(credentials, insecure=options.insecure, endpoint=options.endpoint)
+        access = Access(credentials, insecure=options.insecure, endpoint=options.endpoint, reads=True)
         repository = Repository.open(str(name), access)
         count = fetch(repository, reference, options.type, options.out)
     except RegistryError as error:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +89,9 @@ class Fault:
     cut: str = ""
     """`before`: nothing is read; `body`: half the body is read; `answer`: done, but nobody is told."""
     wait_s: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of an answer with a status, as is the body."""
+    body: bytes = b""
 
 
 @dataclass
@@ -160,7 +163,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault.cut == "body":
             self._cut()
         elif fault.status:
-            self._answer(fault.status, {"Retry-After": fault.retry_after} if fault.retry_after else {}, b"")
+            later = {"Retry-After": fault.retry_after} if fault.retry_after else {}
+            self._answer(fault.status, {**fault.headers, **later}, fault.body)
         else:
             self._pass_on(body, cut=fault.cut == "answer")
 

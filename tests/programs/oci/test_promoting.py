@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from oci.content import OCI_INDEX, Blob, Layout, Manifest
+from oci.content import OCI_INDEX, Blob, Layout, Manifest, all_manifests
 from oci.errors import ConflictError, CorruptError, NotFoundError
 from oci.plans import Artifact
 from oci.promoting import Promotion
-from oci.repository import Repository, all_manifests
+from oci.repository import Repository
 
 from tests.programs.oci.registry_server import Fault, Proxy, proxy_before
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from oci.credentials import Credentials
-from oci.errors import RefusedError
+from oci.errors import RefusedError, RegistryError
 from oci.repository import Repository
 
 from tests.programs.oci.registry_server import free_port
@@ -29,6 +29,7 @@ class TokenRegistry:
         self.token = "t-1"  # noqa: S105 - of a server that lives for one test
         self.realm = f"http://{self.address}/token"
         self.sell = True
+        self.wares = b""
         self.accept = True
 
     def answer(self, path: str, authorization: str) -> tuple[int, dict[str, str], bytes]:
@@ -37,7 +38,8 @@ class TokenRegistry:
         if parts.path == "/token":
             self.sold.append(parse_qs(parts.query))
             self.logins.append(authorization)
-            return (200, {}, json.dumps({"token": self.token}).encode()) if self.sell else (401, {}, b"")
+            wares = self.wares or json.dumps({"token": self.token}).encode()
+            return (200, {}, wares) if self.sell else (401, {}, b"")
         if self.accept and authorization == f"Bearer {self.token}":
             return 200, {}, b""
         return 401, {"WWW-Authenticate": f'Bearer realm="{self.realm}",service="shop",scope="x"'}, b""
@@ -79,6 +81,20 @@ def test_a_token_is_bought_once(shop: TokenRegistry, open_repository: Open) -> N
     assert repository.has_blob(DIGEST)
     assert shop.sold == [{"service": ["shop"], "scope": ["repository:app:pull,push"]}]
     assert shop.logins == [f"Basic {base64.b64encode(b'me:secret').decode()}"]
+
+
+def test_who_only_reads_asks_for_no_more(shop: TokenRegistry, open_repository: Open) -> None:
+    """A read asks for a token to pull: ghcr.io answers 403 where anybody anonymous wants to push, too."""
+    assert open_repository(f"{shop.address}/app", reads=True).has_blob(DIGEST)
+    assert shop.sold == [{"service": ["shop"], "scope": ["repository:app:pull"]}]
+
+
+@pytest.mark.parametrize("wares", [b"<html>", b"{}", b"[]"])
+def test_what_is_no_token_is_named(shop: TokenRegistry, open_repository: Open, wares: bytes) -> None:
+    """A page, or JSON without a token, is an error with the place that sent it."""
+    shop.wares = wares
+    with pytest.raises(RegistryError, match="/token sells no token"):
+        open_repository(f"{shop.address}/app").has_blob(DIGEST)
 
 
 def test_an_expired_token_is_renewed(shop: TokenRegistry, open_repository: Open) -> None:
