@@ -132,13 +132,15 @@ async def _http(builder: Builder, subject: Subject) -> Outcome:
 def supervised(subject: Subject) -> dagger.Service:
     """Return the image's command as a service that can be stopped, started and read.
 
-    Its own port is not waited for: whether it opens is the first thing that the checks find out.
+    Neither its own port nor its health is waited for: both are what the checks find out. Where a
+    container has a health check, Dagger waits for that, whatever its ports are.
     """
     service = subject.config.service
     command = ["python", "/programs/supervise.py", "--port", str(SUPERVISOR), "--", *service.command]
     return (
         subject.image.with_mounted_directory("/programs", program_files("supervise.py"))
         .with_mounted_temp("/tmp")  # noqa: S108 - the path inside the container
+        .without_docker_healthcheck()
         .without_exposed_port(service.port)
         .with_exposed_port(SUPERVISOR)
         .with_default_args(command)

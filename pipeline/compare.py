@@ -144,6 +144,8 @@ async def _starts(assembly: Assembly, image: dagger.Container, wanted: Compariso
         image.with_mounted_directory("/programs", program_files("start_times.py"))
         .with_mounted_temp("/tmp")  # noqa: S108 - the path inside the container
         .with_env_variable("WHEELHOUSE_NOW", wanted.now)
+        # Dagger would wait for the health of a service that is stopped again and again.
+        .without_docker_healthcheck()
         .without_exposed_port(service.port)
         .with_exposed_port(CONTROL)
         .as_service(args=[*measure, "--", *command])

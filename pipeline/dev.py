@@ -47,6 +47,8 @@ async def live_service(assembly: Assembly, variant: Variant, *, debug_port: int,
         image.with_mounted_directory("/programs", program_files("live.py"))
         .with_env_variable("PYTHONPATH", f"{LIVE}:{APP}:{TEST_PACKAGES}")
         .with_default_args(["python", "/programs/live.py", "run", LIVE, *command])
+        # An edit that breaks the service must not end it.
+        .without_docker_healthcheck()
     )
     return (image.with_exposed_port(debug_port) if debug_port else image).as_service()
 

@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -53,6 +53,10 @@ class Containers:
         return Ended(
             completed.returncode, completed.stdout, completed.stderr, _failure(completed.returncode, bundle)
         )
+
+    async def beside(self, bundle: Path, args: Sequence[str]) -> Completed:
+        """Run a process beside that of a running bundle, with its environment, user and folder."""
+        return await self._runc("exec", bundle.name, *args)
 
     async def attach(self, bundle: Path, terminal: int) -> Ended:
         """Run the process of a bundle on a terminal, given by its descriptor, to its end."""

@@ -14,6 +14,7 @@ from pipeline.engine.containers import Ended, signal_process
 from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.forwarding import accepts, forward
 from pipeline.engine.graph import digest_of
+from pipeline.engine.healthchecks import HealthCheck
 from pipeline.engine.network import Network
 from pipeline.engine.states import ServiceState
 
@@ -135,8 +136,14 @@ class Services:
                     return await engine.containers.run(laid.bundle, stdin=b"", sink=sink)
 
     async def _until_ready(self, engine: "Engine", state: ServiceState, running: Running, alias: str) -> None:
-        """Wait until every exposed TCP port accepts a connection, or the process ends."""
+        """Wait until the health check passes, else every exposed TCP port accepts; or the process ends."""
         assert state.container is not None and running.process is not None  # noqa: S101, PT018
+        check = HealthCheck.of(state.container.config)
+        if check is not None and running.laid is not None:
+            await check.until_healthy(engine, running.laid, running.process)
+            if running.process.done():
+                raise _died(engine, state, running, alias)
+            return
         ports = [
             port.port
             for port in state.container.config.exposed_ports

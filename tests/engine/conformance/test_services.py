@@ -1,5 +1,7 @@
 """What any engine does with services."""
 
+import time
+
 import dagger
 import pytest
 
@@ -9,10 +11,15 @@ SERVE = "import http.server as h; h.HTTPServer(('', {port}), h.SimpleHTTPRequest
 GET = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode(), end='')"
 
 
+def service_container(container: dagger.Container, text: str = "well", port: int = 80) -> dagger.Container:
+    """Return a container that serves one file on a port."""
+    held = container.with_new_file("/srv/text", text).with_workdir("/srv").with_exposed_port(port)
+    return held.with_default_args(["python3", "-c", SERVE.format(port=port)])
+
+
 def service(container: dagger.Container, text: str, port: int = 80) -> dagger.Service:
     """Serve one file on a port."""
-    held = container.with_new_file("/srv/text", text).with_workdir("/srv").with_exposed_port(port)
-    return held.with_default_args(["python3", "-c", SERVE.format(port=port)]).as_service()
+    return service_container(container, text, port).as_service()
 
 
 async def get(container: dagger.Container, address: str) -> str:
@@ -54,6 +61,38 @@ async def test_service_that_dies_gives_its_logs(fresh: dagger.Container) -> None
         await fresh.with_service_binding("dying", dying.as_service()).with_exec(["true"]).sync()
     assert caught.value.exit_code == 3
     assert "because" in caught.value.stderr
+
+
+async def test_a_health_check_is_waited_for_instead_of_ports(fresh: dagger.Container) -> None:
+    """The service is bound once the check passes, though no port of it ever opens."""
+    late = fresh.with_exposed_port(80).with_env_variable("WHERE", "/tmp/healthy")
+    late = late.with_default_args(["sh", "-c", "sleep 1; touch $WHERE; sleep 100"])
+    late = late.with_docker_healthcheck(["sh", "-c", "test -e $WHERE"], interval="300ms", start_period="20s")
+
+    begun = time.monotonic()
+    await fresh.with_service_binding("late", late.as_service()).with_exec(["true"]).sync()
+    assert time.monotonic() - begun > 1
+
+
+async def test_a_service_that_stays_unhealthy_is_not_started(fresh: dagger.Container) -> None:
+    """Failures after the start period are counted, and the last check's code and output are the error."""
+    ill = service_container(fresh).with_docker_healthcheck(  # noqa: S604 - `shell` is the API's word
+        ["echo ill >&2; exit 4"],
+        shell=True,
+        interval="100ms",
+        retries=2,
+    )
+
+    with pytest.raises(dagger.QueryError, match="exit code: 4"):
+        await fresh.with_service_binding("ill", ill.as_service()).with_exec(["true"]).sync()
+
+
+async def test_without_its_health_check_a_service_is_ready_with_its_ports(fresh: dagger.Container) -> None:
+    """What an image says of its health can be taken away."""
+    held = service_container(fresh).with_docker_healthcheck(["false"], interval="100ms", retries=1)
+    well = held.without_docker_healthcheck().as_service()
+
+    assert await get(fresh.with_service_binding("well", well), "http://well/text") == "well"
 
 
 async def test_service_starts_again_after_it_was_stopped(fresh: dagger.Container) -> None:
