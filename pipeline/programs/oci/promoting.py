@@ -23,25 +23,31 @@ class Promotion:
 
         Raises:
             NotFoundError: the source does not have it.
-            ConflictError: an immutable tag of the target names another image; nothing was copied.
+            ConflictError: an immutable tag of the target names another image, before the copy, and then
+                nothing was copied, or since, and then no tag was written.
 
         """
         root = self.source.manifest(reference)
-        for tag in immutable:
-            if (found := self.target.digest(tag)) not in (None, root.digest):
-                raise ConflictError(
-                    f"{self.target.name}:{tag} is {found}; expected {root.digest}. Choose another tag"
-                )
+        self._require_free(root, immutable)
         for manifest in all_manifests(self._read, root):
             self._copy(manifest)
         referrers = list(self._referrers(root))
         for manifest in referrers:
             self._copy_blobs(manifest)
             self.target.put_referrer(manifest)
+        # Compared again: copying may have taken minutes, and another publisher less.
+        self._require_free(root, immutable)
         for tag in (*immutable, *moving):
             if self.target.digest(tag) != root.digest:
                 self.target.put_manifest(root, tag)
         return self._read_back(root, [*immutable, *moving], referrers)
+
+    def _require_free(self, root: Manifest, immutable: tuple[str, ...]) -> None:
+        for tag in immutable:
+            if (found := self.target.digest(tag)) not in (None, root.digest):
+                raise ConflictError(
+                    f"{self.target.name}:{tag} is {found}; expected {root.digest}. Choose another tag"
+                )
 
     def _read(self, descriptor: Document) -> Manifest:
         return self.source.manifest(descriptor["digest"])

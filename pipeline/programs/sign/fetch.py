@@ -38,7 +38,8 @@ def main() -> int:
 def fetch(repository: Repository, reference: str, artifact_type: str, out: Path) -> int:
     """Write the referrers of an image; return how many there are.
 
-    A referrer whose own manifest names another subject is left out: the list of a registry proves nothing.
+    A referrer whose own manifest names another subject, or holds nothing, is left out: anybody who may
+    write can list one, and the list of a registry proves nothing.
 
     Raises:
         RegistryError: the registry refuses, or gave other bytes than the digests say.
@@ -50,8 +51,9 @@ def fetch(repository: Repository, reference: str, artifact_type: str, out: Path)
     count = 0
     for entry in repository.referrers(digest, artifact_type):
         document = repository.manifest(entry["digest"]).document
-        if document.get("subject", {}).get("digest") == digest:
-            (out / f"{count}.json").write_bytes(repository.blob(document["layers"][0]["digest"]))
+        layers = document.get("layers")
+        if layers and document.get("subject", {}).get("digest") == digest:
+            (out / f"{count}.json").write_bytes(repository.blob(layers[0]["digest"]))
             count += 1
     return count
 

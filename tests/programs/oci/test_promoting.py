@@ -100,6 +100,26 @@ def test_a_taken_immutable_tag_is_refused(
     assert target.digest(new.digest) is None
 
 
+def test_an_immutable_tag_taken_during_the_copy_stays(
+    registry: str, proxy: Proxy, open_repository: Open, make_layout: Make
+) -> None:
+    """Who publishes another image under the tag meanwhile keeps it, and no tag is written."""
+    source = open_repository(f"{registry}/slow-source")
+    direct, target = open_repository(f"{registry}/slow"), open_repository(f"{proxy.address}/slow")
+    theirs, ours = upload(direct, make_layout(b"theirs")), upload(source, make_layout(b"slow"))
+
+    def overtake(method: str, path: str) -> Fault | None:
+        if method == "PUT" and "/manifests/sha256:" in path:
+            direct.put_manifest(theirs, "1.0.0")
+        return None
+
+    proxy.fault = overtake
+    with pytest.raises(ConflictError, match="Choose another tag"):
+        Promotion(source, target).promote(ours.digest, ("1.0.0",), ("stable",))
+    assert direct.tags() == ["1.0.0"]
+    assert direct.digest("1.0.0") == theirs.digest
+
+
 def test_what_is_not_there_is_named(registry: str, open_repository: Open) -> None:
     """A missing source is an error, and one try."""
     repository = open_repository(f"{registry}/absent")

@@ -64,6 +64,16 @@ def fetch(signer: Signer, repository: Repository) -> "tuple[int, str]":
     return done.returncode, done.stderr
 
 
+def test_a_referrer_that_holds_nothing_is_left_out(signer, repository):
+    """Who may write to the registry cannot stop a verification by an empty referrer."""
+    image = push(repository, b"layer")
+    push(repository, b"", artifactType=BUNDLE, subject=image.descriptor, layers=[])
+    attach(repository, image, b"{}")
+
+    assert fetch(signer, repository) == (0, "")
+    assert sorted(path.name for path in (signer.folder / "fetched").iterdir()) == ["0.json", "digest"]
+
+
 def test_a_published_statement_is_verified_from_the_registry(signer, repository):
     """Signed, attached, fetched by tag and verified: the way of a deployed image back to its source."""
     image = push(repository, b"layer")
