@@ -153,8 +153,11 @@ async def _imports(image: dagger.Container) -> list[Check]:
     run = image.with_mounted_directory("/programs", program_files("prove_imports.py")).with_exec(
         [f"{VENV}/bin/python", "/programs/prove_imports.py"], expect=dagger.ReturnType.ANY
     )
-    output = (await run.stderr()).strip().splitlines()
-    failed = await run.exit_code() != 0
+    try:
+        output, failed = (await run.stderr()).strip().splitlines(), await run.exit_code() != 0
+    except dagger.ExecError as error:
+        # ANY accepts no end by a signal: a module that crashes the interpreter is a broken promise, too.
+        output, failed = [f"exit code {error.exit_code}", *error.stderr.strip().splitlines()], True
     return [
         {
             "name": "modules importable",

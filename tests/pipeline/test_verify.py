@@ -101,3 +101,19 @@ def test_bytes_that_nobody_opens_are_found_out(found):
 def test_a_probe_that_never_fails_is_found_out(found):
     """A health probe must fail while nothing listens."""
     assert "healthcheck can fail" in failed(found["deaf"])
+
+
+CRASHING = """
+from pipeline.verify import _imports
+crash = "#!/bin/sh\\necho importing >&2; kill -SEGV $$\\n"
+image = dag.container().from_(BASE).with_new_file("/opt/venv/bin/python", crash, permissions=0o755)
+print(json.dumps(await _imports(image)))
+"""
+
+
+def test_a_module_that_crashes_the_interpreter_is_a_broken_promise(tmp_path):
+    """An end by a signal is an error of the exec itself; the other promises are judged all the same."""
+    done = run_session(tmp_path, CRASHING)
+
+    [check] = json.loads(done.stdout)
+    assert (check["status"], check["found"]) == ("failed", "exit code 139; importing"), done.stderr
