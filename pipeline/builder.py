@@ -96,7 +96,8 @@ class Builder:
         """Return the base with Debian packages installed; their downloads are on a cache volume."""
         if not packages:
             return self.base()
-        install = ["python3", "/programs/debian_packages.py", *packages]
+        keep = [] if self.fresh else ["--keep-downloads"]
+        install = ["python3", "/programs/debian_packages.py", *keep, *packages]
         return (
             self.with_cache(self.base(), APT_CACHE, "wheelhouse-apt", dagger.CacheSharingMode.LOCKED)
             .with_mounted_directory("/programs", program_files("debian_packages.py"))

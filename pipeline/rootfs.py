@@ -39,8 +39,15 @@ async def base_image(
     """
     if base is Base.SMALL:
         return await _small_root(builder, venv, declared)
-    whole = builder.with_debian_packages(INIT, *declared.os_packages)
+    whole = await _whole_root(builder, declared)
     return await _with_libraries(whole, await _libraries(builder, venv, declared, whole.rootfs()))
+
+
+async def _whole_root(builder: Builder, declared: VariantConfig) -> dagger.Container:
+    """Return the base as it is, and above it in one layer what installing init and `os_packages` added."""
+    installed = builder.with_debian_packages(INIT, *declared.os_packages)
+    added = builder.base().rootfs().diff(installed.rootfs())
+    return builder.base().with_directory("/", _fixed(added))
 
 
 async def _small_root(builder: Builder, venv: dagger.Directory, declared: VariantConfig) -> dagger.Container:
