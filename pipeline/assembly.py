@@ -11,6 +11,7 @@ import dagger
 
 from pipeline import source as sources
 from pipeline.bases import Bases
+from pipeline.branches import at_once
 from pipeline.builder import Builder
 from pipeline.cache import Cache, Material, Shared
 from pipeline.checks import Subject
@@ -163,7 +164,7 @@ class Assembly:
     async def image(self, variant: Variant, base: Base) -> dagger.Container:
         """Return the runtime image of a variant."""
         await self.lock(variant)
-        async with anyio.create_task_group() as group:
+        async with at_once() as group:
             # The long branches at once; their results are taken from memory below.
             group.start_soon(self.models, variant)
             group.start_soon(self._ground, variant, base)

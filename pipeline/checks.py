@@ -6,10 +6,10 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Final
 
-import anyio
 import dagger
 from dagger import dag
 
+from pipeline.branches import at_once
 from pipeline.builder import EPOCH, Builder, program_files
 from pipeline.config import Config
 from pipeline.errors import ChecksFailedError
@@ -101,7 +101,7 @@ async def _outcomes(builder: Builder, subject: Subject) -> list[Outcome]:
     async def run(check: Coroutine[None, None, Outcome]) -> None:
         outcomes.append(await check)
 
-    async with anyio.create_task_group() as group:
+    async with at_once() as group:
         group.start_soon(run, _http(builder, subject))
         group.start_soon(run, _own_tests(builder, subject))
         if VARIANTS[subject.variant].cuda:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-import anyio
 import dagger
 
 from pipeline.assembly import Assembly
+from pipeline.branches import at_once
 from pipeline.checks import test_outcomes
 from pipeline.compare import Comparison, comparison
 from pipeline.evidence import image_question
@@ -64,7 +64,7 @@ async def proven(assembly: Assembly, proof: Proof) -> list[Step]:
         works = _works(assembly, proof, variant)
         build = await _step(variant, "build", works.pop("build"))
         found[variant, "build"] = build
-        async with anyio.create_task_group() as group:
+        async with at_once() as group:
             for name, work in works.items():
                 group.start_soon(put, variant, name, work, _unbuilt(build))
 
@@ -72,7 +72,7 @@ async def proven(assembly: Assembly, proof: Proof) -> list[Step]:
         reason = Step(variant=variant, name=name, skipped=skipped)
         found[variant, name] = reason if skipped else await _step(variant, name, work)
 
-    async with anyio.create_task_group() as group:
+    async with at_once() as group:
         for variant in dict.fromkeys(proof.variants):
             group.start_soon(of, variant)
     if one := proof.compared:

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-import anyio
 import dagger
 from dagger import dag
 
 from pipeline.assembly import Assembly
+from pipeline.branches import at_once
 from pipeline.builder import Builder, text_file
 from pipeline.checks import Subject
 from pipeline.errors import ChecksFailedError, PipelineError
@@ -94,7 +94,7 @@ async def publish_report(assembly: Assembly, wanted: Publication) -> dict[str, A
     tags = {variant: wanted.tags(variant) for variant in wanted.variants}
     await require_platforms(assembly, wanted.platforms)
     stands = [Stand(assembly.on(platform), wanted) for platform in wanted.platforms or [""]]
-    async with anyio.create_task_group() as group:
+    async with at_once() as group:
         for stand in stands:
             for variant in tags:
                 group.start_soon(stand.prepare, variant)
@@ -228,7 +228,7 @@ async def _refusals(subject: Subject, gates: Sequence[Gate]) -> list[str]:
         except ChecksFailedError as refusal:
             refusals.append(str(refusal))
 
-    async with anyio.create_task_group() as group:
+    async with at_once() as group:
         for gate in gates:
             group.start_soon(ask, gate)
     return refusals

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
-import anyio
 import dagger
 from dagger import dag
 
 from pipeline import source as sources
 from pipeline.assembly import Assembly
+from pipeline.branches import at_once
 from pipeline.builder import EPOCH, Builder, program_files, text_file
 from pipeline.cuda import cuda_labels
 from pipeline.errors import ChecksFailedError
@@ -120,7 +120,7 @@ async def verdicts(builder: Builder, subject: Judged) -> list[Check]:
     async def put(place: int, work: Awaitable[list[Check]]) -> None:
         found[place] = await work
 
-    async with anyio.create_task_group() as group:
+    async with at_once() as group:
         group.start_soon(put, 0, _static(builder, subject))
         group.start_soon(put, 1, _imports(subject.image))
         group.start_soon(put, 2, _started(builder, subject))
