@@ -178,7 +178,13 @@ def runtime_image(
         .with_default_args(list(config.service.command))
         .with_exposed_port(config.service.port)
         .with_docker_healthcheck(
-            _probe(config.service), interval="10s", timeout="3s", start_period="30s", retries=3
+            _probe(config.service),
+            interval="10s",
+            timeout="3s",
+            start_period="30s",
+            # Else nobody knows for 10 s that it is up: Dagger's `as-service` and Docker wait for the probe.
+            start_interval="1s",
+            retries=3,
         )
     )
 
