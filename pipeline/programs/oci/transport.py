@@ -74,7 +74,8 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         if followed and stays and followed.host != req.host:
             return None
         if followed:
-            followed.stays = stays
+            # A place that was signed for HEAD refuses GET, which Python before 3.11.1 makes of it.
+            followed.stays, followed.method = stays, req.get_method()
         if followed and req.type == "https" and followed.type != "https":
             raise RegistryError(
                 f"{req.host} redirects from https to {followed.full_url.split('?')[0]}; refused"

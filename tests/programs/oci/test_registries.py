@@ -45,6 +45,14 @@ def test_a_list_on_another_host_is_none(
     assert "GET /web" not in proxy.seen
 
 
+def test_a_redirected_question_stays_one(proxy: Proxy, open_repository: Open) -> None:
+    """A registry may keep its blobs elsewhere: whether one is there is asked there, and none is fetched."""
+    elsewhere = f"http://localhost:{proxy.address.partition(':')[2]}/v2/"
+    proxy.spoil("HEAD", "/blobs/", Fault(307, headers={"Location": elsewhere}))
+    assert open_repository(f"{proxy.address}/elsewhere").has_blob(f"sha256:{5:064}")
+    assert [line.split()[0] for line in proxy.seen] == ["HEAD", "HEAD"]
+
+
 def test_a_list_in_parts_is_read_to_its_end(proxy: Proxy, open_repository: Open) -> None:
     """Where the registry names a next page it is asked for."""
     digests = [f"sha256:{number:064}" for number in (1, 2)]
