@@ -5,7 +5,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagger
 import pytest
+
+from pipeline.main import Wheelhouse
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = ROOT / "pipeline"
@@ -52,6 +55,14 @@ def test_stages_show_the_way_of_the_data() -> None:
 
     assert stages[0] == "1"
     assert set(stages) >= {"1", "2", "3", "4", "5", "6", "8"}
+
+
+def test_no_function_is_named_like_one_of_the_api() -> None:
+    """A main object's `secret` or `directory` stands before Dagger's own, and breaks every such argument."""
+    functions = {name for name in vars(Wheelhouse) if not name.startswith("_")}
+
+    assert {"build", "publish"} <= functions
+    assert not functions & set(dir(dagger.Client))
 
 
 def test_engine_is_left_out_of_the_module() -> None:
