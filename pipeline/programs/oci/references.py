@@ -79,3 +79,8 @@ def split_reference(text: str) -> tuple[RepositoryName, str]:
             f"reference {text!r}; expected REPOSITORY:TAG or REPOSITORY@sha256:<64 hex>. Mend it"
         )
     return RepositoryName.parse(head), tag
+
+
+def fallback_tag(digest: str) -> str:
+    """Return the tag of a manifest's referrers on registries that keep no list of them."""
+    return digest.replace(":", "-")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -24,10 +25,10 @@ from oci.content import (
 from oci.credentials import Credentials, find_credentials
 from oci.errors import CorruptError, NotFoundError, PassingError, RegistryError, UnknownError
 from oci.patience import Patience
-from oci.references import DIGEST, RepositoryName
+from oci.references import DIGEST, RepositoryName, fallback_tag
 from oci.transport import Answer, Request, Transport
 
-_CREATED: Final = 201
+_CREATED, _PART = 201, 206
 SUBJECT_HEADER: Final = "oci-subject"
 """Set by a registry that lists referrers itself. Source: OCI distribution specification 1.1."""
 
@@ -267,21 +268,23 @@ class Repository:
         return self._send(request, f" repository:{path}:pull").status == _CREATED
 
     def _download(self, digest: str, target: Path) -> None:
-        hasher = hashlib.sha256()
-        request = Request("GET", self._url("blobs", digest))
-        with self.transport.stream(request, self._scope()) as (answer, response), target.open("wb") as file:
-            while block := response.read(BLOCK_BYTES):
-                hasher.update(block)
-                file.write(block)
-            expected = int(answer.headers.get("content-length", file.tell()))
-            if file.tell() < expected:
-                raise PassingError(f"connection cut after {file.tell()} of {expected} bytes")
-            file.flush()
-            os.fsync(file.fileno())
-        if f"sha256:{hasher.hexdigest()}" != digest:
-            raise CorruptError(
-                f"{self.name} gave sha256:{hasher.hexdigest()} for {digest}. It was damaged or replaced"
-            )
+        """Fetch what the file lacks: what came before a cut is not asked for again."""
+        had = target.stat().st_size if target.exists() else 0
+        request = Request("GET", self._url("blobs", digest), {"Range": f"bytes={had}-"} if had else {})
+        with self.transport.stream(request, self._scope()) as (answer, response):
+            with target.open("ab" if answer.status == _PART else "wb") as file:
+                had = file.tell()
+                shutil.copyfileobj(response, file, BLOCK_BYTES)
+                came = file.tell() - had
+                file.flush()
+                os.fsync(file.fileno())
+            expected = int(answer.headers.get("content-length", came))
+            if came < expected:
+                raise PassingError(f"connection cut after {came} of {expected} bytes")
+        with target.open("rb") as file:
+            found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        if found != digest:
+            raise CorruptError(f"{self.name} gave {found} for {digest}. It was damaged or replaced")
 
     def _send(self, request: Request, more_scope: str = "") -> Answer:
         what = f"{request.method} {self.name}"
@@ -293,8 +296,3 @@ class Repository:
 
     def _url(self, kind: str, rest: str) -> str:
         return f"/v2/{self.name.path}/{kind}/{rest}"
-
-
-def fallback_tag(digest: str) -> str:
-    """Return the tag of a manifest's referrers on registries that keep no list of them."""
-    return digest.replace(":", "-")

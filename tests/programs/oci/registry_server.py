@@ -87,7 +87,8 @@ class Fault:
     """Answered without asking the registry; 0 for the other ways."""
     retry_after: str = ""
     cut: str = ""
-    """`before`: nothing is read; `body`: half the body is read; `answer`: done, but nobody is told."""
+    """`before`: nothing is read; `body`: half the body is read; `answer`: done, but nobody is told;
+    `middle`: half of the answer's body is given."""
     wait_s: float = 0.0
     headers: Mapping[str, str] = field(default_factory=dict)
     """Of an answer with a status, as is the body."""
@@ -108,6 +109,8 @@ class Proxy:
     """Bytes of every request body."""
     times: list[float] = field(default_factory=list)
     """When every request came, by the monotonic clock."""
+    given: int = 0
+    """Bytes of the bodies that the registry answered."""
 
     def spoil(self, method: str, part: str, *faults: Fault) -> None:
         """Spoil the next requests of a method whose path contains a part, one fault each."""
@@ -124,6 +127,7 @@ class Proxy:
         self.seen.clear()
         self.sent.clear()
         self.times.clear()
+        self.given = 0
 
 
 @contextmanager
@@ -166,9 +170,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             later = {"Retry-After": fault.retry_after} if fault.retry_after else {}
             self._answer(fault.status, {**fault.headers, **later}, fault.body)
         else:
-            self._pass_on(body, cut=fault.cut == "answer")
+            self._pass_on(body, cut=fault.cut)
 
-    def _pass_on(self, body: bytes, *, cut: bool) -> None:
+    def _pass_on(self, body: bytes, *, cut: str) -> None:
         connection = http.client.HTTPConnection(self.proxy.upstream)
         headers = {name: ", ".join(self.headers.get_all(name) or ()) for name in self.headers}
         connection.request(self.command, self.path, body, headers)
@@ -179,10 +183,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "HEAD":
             headers["Content-Length"] = answer.getheader("Content-Length") or "0"
         connection.close()
-        if cut:
-            self._cut()
-        else:
+        if cut == "middle":
+            headers["Content-Length"] = str(len(content))
+            content = content[: len(content) // 2]
+        if cut != "answer":
             self._answer(answer.status, headers, content)
+            self.proxy.given += len(content)
+        if cut in ("answer", "middle"):
+            self._cut()
 
     def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
         self.send_response(status)

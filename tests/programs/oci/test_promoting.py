@@ -1,6 +1,7 @@
 """Images are copied by digest, with all that refers to them, and nothing is rebuilt."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,6 +140,21 @@ def test_faults_of_the_source_are_survived(
         proxy.spoil("GET", "/blobs/", fault, fault, fault)
         Promotion(open_repository(f"{proxy.address}/flaky"), target).promote(root.digest, (), ("t",))
     assert target.digest("t") == root.digest
+
+
+def test_what_came_before_a_cut_is_not_fetched_again(
+    registry: str, open_repository: Open, tmp_path: Path
+) -> None:
+    """Of a download that is cut twice each byte goes over the wire once."""
+    content = os.urandom(3_000_000)
+    blob = Blob.of(content)
+    open_repository(f"{registry}/halves").push_blob(blob)
+    with proxy_before(registry) as proxy:
+        proxy.spoil("GET", "/blobs/", Fault(cut="middle"), Fault(cut="middle"))
+        source = open_repository(f"{proxy.address}/halves")
+        source.fetch_blob({"digest": blob.digest, "size": blob.size}, tmp_path / "blob")
+        assert proxy.given == len(content)
+    assert (tmp_path / "blob").read_bytes() == content
 
 
 def test_damaged_bytes_are_never_passed_on(

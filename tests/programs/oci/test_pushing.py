@@ -8,7 +8,7 @@ import pytest
 from oci.content import EMPTY, EMPTY_TYPE, Layout
 from oci.errors import ConflictError, RegistryError
 from oci.normalise import joined
-from oci.repository import fallback_tag
+from oci.references import fallback_tag
 
 from tests.programs.oci.publishing import Make, Open, image_of, publish, sbom, skopeo
 from tests.programs.oci.registry_server import Fault, Proxy
