@@ -37,7 +37,8 @@ def scan_python(
 
     """
     components = bill.of("pypi")
-    expected = expected_pins(lock) or {f"{one.name}=={one.version}" for one in components}
+    listed = {f"{canonicalize_name(one.name)}=={one.version}" for one in components}
+    expected = expected_pins(lock) or listed
     if advisories is None:
         return Coverage(part="python", status="skipped", reason=NO_DATA, expected=len(expected)), [], []
     try:
@@ -49,7 +50,6 @@ def scan_python(
         return Coverage(part="python", status="failed", reason=reason, expected=len(expected)), [], []
     future = data.future(now)
     notes = [f"{future} advisories are dated in the future"] if future else []
-    listed = {f"{canonicalize_name(one.name)}=={one.version}" for one in components}
     return _coverage(data, controls, listed, expected, now), findings, notes
 
 

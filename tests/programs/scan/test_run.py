@@ -39,6 +39,15 @@ def test_a_clean_closure_passes_and_says_what_was_looked_at(scanner):
     assert "CVE-2020-1747" in coverage["control"]
 
 
+def test_a_name_is_the_same_however_a_package_writes_it(scanner):
+    """`scikit_learn` of a wheel's own metadata is judged, also where no lock says `scikit-learn`."""
+    result = scanner.scan(scanner.bill(["scikit_learn==1.9.1", *CLEAN]))
+
+    [coverage] = result["coverage"]
+    assert result["passed"]
+    assert (coverage["scanned"], coverage["expected"]) == (2, 2)
+
+
 def test_two_advisories_of_one_cve_are_one_finding(scanner, tmp_path):
     """Records that share an id are merged; the gravest rating and every id stay."""
     records = json.loads((ADVISORIES / "records.json").read_text())
