@@ -9,7 +9,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -25,6 +25,8 @@ from pipeline.vouching import Vouching
 
 HERE: Final = Path(__file__).parent
 OCI: Final = ("python3", "-m", "oci")
+TEMPORARY_FAILURE: Final = 75
+"""Exit status of the client where a registry stayed silent after all tries (programs/oci/__main__.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,8 @@ class Cache:
 
     registry: Registry
     vouching: Vouching
+    silent: set[str] = field(default_factory=set)
+    """Registries that stayed silent once: for this call nobody waits for them again."""
 
     @classmethod
     async def of(cls, shared: Shared) -> Self:
@@ -97,20 +101,37 @@ class Cache:
         and decides nothing.
         """
         key = await material.key(builder)
-        try:
-            taken = await self._taken(builder, key) or await self._taken_since(builder, key)
-        except (dagger.ExecError, PipelineError) as error:
-            tell(key, error, "made here instead")
-            taken = None
+        taken = await self._asked(builder, key)
         if taken is not None:
             return taken
         made = await (await make()).sync()
-        if self.vouching.private_key is not None:
-            try:
-                await self._store(builder, key, made)
-            except dagger.ExecError as error:
-                tell(key, error, "not shared")
+        await self._offered(builder, key, made)
         return made
+
+    async def _asked(self, builder: Builder, key: str) -> dagger.Directory | None:
+        """Return the entry of a key, None where there is none to be had."""
+        if self.silent:
+            return None
+        try:
+            return await self._taken(builder, key) or await self._taken_since(builder, key)
+        except (dagger.ExecError, PipelineError) as error:
+            self._note_silence(error)
+            tell(key, error, "made here instead")
+            return None
+
+    async def _offered(self, builder: Builder, key: str, made: dagger.Directory) -> None:
+        """Share a directory if this machine may and the registry takes it."""
+        if self.silent or self.vouching.private_key is None:
+            return
+        try:
+            await self._store(builder, key, made)
+        except dagger.ExecError as error:
+            self._note_silence(error)
+            tell(key, error, "not shared")
+
+    def _note_silence(self, error: Exception) -> None:
+        if isinstance(error, dagger.ExecError) and error.exit_code == TEMPORARY_FAILURE:
+            self.silent.add(self.registry.host)
 
     async def _taken(self, builder: Builder, key: str, seen: str = "") -> dagger.Directory | None:
         """Return the entry of a key; an engine that asked once with these words remembers the answer."""

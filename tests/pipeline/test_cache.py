@@ -37,6 +37,22 @@ THROUGH = """
     ).stdout()
     print(json.dumps({"made": bool(made), "listed": listed}))
 """
+SILENT = """
+    from pipeline.builder import Builder
+    from pipeline.cache import Cache, Material, Shared
+    from pipeline.registry import Registry
+    key = dag.set_secret("cache-key", Path((FOLDER / "key").read_text()).read_text())
+    cache = await Cache.of(Shared(registry=Registry(address="127.0.0.1:1/cache"), private_key=key))
+    made = []
+    for number in range(2):
+        async def make():
+            made.append(number)
+            return dag.directory().with_new_file("n", str(number))
+        material = Material(kind="test", facts={"number": number, "now": str(FOLDER)}, texts=())
+        found = await cache.through(Builder(image=BASE), material, make)
+        assert await found.file("n").contents() == str(number)
+    print(json.dumps(made))
+"""
 ARCHIVED = """
     from pipeline.builder import Builder
     from pipeline.images import with_layers
@@ -152,6 +168,19 @@ def test_a_cache_that_refuses_stops_no_build(machine: Machine, keys: dict[str, s
 
     assert answer["made"]
     assert "not shared" in said
+
+
+def test_a_silent_registry_is_waited_for_once(keys: dict[str, str], tmp_path: Path) -> None:
+    """All tries are made for the first entry; then everything is made here, without a further word."""
+    (tmp_path / "key").write_text(keys["ours.pem"])
+    done = run_session(tmp_path, SILENT)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout) == [0, 1]
+    told = [line for line in done.stderr.splitlines() if line.startswith("cache: ")]
+    assert len(told) == 1
+    assert "cannot be reached" in told[0]
+    assert "(try 6 of 6); made here instead" in told[0]
 
 
 def test_a_cache_without_a_key_is_refused(proxy: Proxy, tmp_path: Path) -> None:

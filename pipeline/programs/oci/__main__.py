@@ -6,13 +6,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from oci.caching import Cache, packed, unpacked
 from oci.compression import Compression
 from oci.content import Document, Layout
 from oci.credentials import Credentials
-from oci.errors import RegistryError
+from oci.errors import PassingError, RegistryError
 from oci.normalise import Form, joined, normalise
 from oci.plans import Plan
 from oci.promoting import Promotion
@@ -20,19 +20,21 @@ from oci.pushing import Publisher
 from oci.references import split_reference
 from oci.repository import Access, Repository
 
+TEMPORARY_FAILURE: Final = 75
+"""Exit status of a registry that stayed silent, overloaded or cut. Source: EX_TEMPFAIL of sysexits.h."""
 Run: TypeAlias = Callable[[argparse.Namespace], Document | list[Document]]
 # argparse has no public name for it.
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a verb; print a RegistryError on stderr and return 1, else 0."""
+    """Run a verb; print a RegistryError on stderr and return 1, or 75 where later may help; else 0."""
     options = _parser().parse_args(arguments)
     try:
         answer = options.run(options)
     except RegistryError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return TEMPORARY_FAILURE if isinstance(error, PassingError) else 1
     print(json.dumps(answer, indent=1))
     return 0
 

@@ -11,7 +11,7 @@ RegistryError
 
 
 class RegistryError(Exception):
-    """Stop the command with a message for the user; exit status 1."""
+    """Stop the command with a message for the user; exit status 1, of a PassingError 75."""
 
 
 class NotFoundError(RegistryError):
