@@ -1,7 +1,6 @@
 """Directories shared between machines: made once, taken by whoever trusts the maker, never from others."""
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -81,19 +80,6 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         proxy_before(address) as made,
     ):
         yield made
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Make two key pairs: ours.pem, ours.pub, theirs.pem, theirs.pub."""
-    folder = tmp_path_factory.mktemp("keys")
-    for name in ("ours", "theirs"):
-        private = folder / f"{name}.pem"
-        make = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        subprocess.run([*make, "-out", str(private)], check=True, capture_output=True)
-        export = ["openssl", "pkey", "-in", str(private), "-pubout", "-out", str(folder / f"{name}.pub")]
-        subprocess.run(export, check=True)
-    return {path.name: str(path) for path in folder.iterdir()}
 
 
 @pytest.fixture

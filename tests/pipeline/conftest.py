@@ -1,0 +1,18 @@
+"""What tests of shared directories and shared bases need: whose signature counts, and whose does not."""
+
+import subprocess
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Make two key pairs: ours.pem, ours.pub, theirs.pem, theirs.pub."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("ours", "theirs"):
+        private = folder / f"{name}.pem"
+        make = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        subprocess.run([*make, "-out", str(private)], check=True, capture_output=True)
+        export = ["openssl", "pkey", "-in", str(private), "-pubout", "-out", str(folder / f"{name}.pub")]
+        subprocess.run(export, check=True)
+    return {path.name: str(path) for path in folder.iterdir()}
