@@ -52,7 +52,7 @@ class Bases:
         """
         if builder.fresh:
             return builder
-        key = await _key(builder)
+        key = await note_key(builder)
         try:
             note = await self._note(key)
             if note is None and self.cache.vouching.private_key is not None:
@@ -107,7 +107,7 @@ class Bases:
         )
 
 
-async def _key(builder: Builder) -> str:
+async def note_key(builder: Builder) -> str:
     """Return `base-<sha256>` of what is asked for: the reference, the platform, the day if it is unpinned."""
     facts = {
         "image": builder.image,

@@ -1,8 +1,23 @@
-"""What tests of shared directories and shared bases need: whose signature counts, and whose does not."""
+"""What tests of shared directories and shared bases need: a registry, and whose signature counts."""
 
 import subprocess
+from collections.abc import Iterator
 
 import pytest
+
+from tests.programs.oci.registry_server import Kind, Proxy, installed, proxy_before, running
+
+
+@pytest.fixture
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """Give a proxy before an empty registry."""
+    if not installed():
+        pytest.skip("docker-registry is not installed")
+    with (
+        running(tmp_path_factory.mktemp("registry"), Kind()) as address,
+        proxy_before(address) as made,
+    ):
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,13 @@
 """Base images that a cache keeps: taken by whoever trusts the note's signer, else from their own registry."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.pipeline.sessions import run_session
-from tests.programs.oci.registry_server import Kind, Proxy, installed, proxy_before, running
+from tests.programs.oci.registry_server import Proxy
 
 pytestmark = [pytest.mark.engine, pytest.mark.integration]
 
@@ -38,18 +38,6 @@ KEPT = """
 """
 SAME = {"reference": "own:1", "same digest": True, "file": "small", "path": "/bin"}
 Machine = Callable[..., tuple[dict[str, object], str]]
-
-
-@pytest.fixture
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """Give a proxy before an empty registry."""
-    if not installed():
-        pytest.skip("docker-registry is not installed")
-    with (
-        running(tmp_path_factory.mktemp("registry"), Kind()) as address,
-        proxy_before(address) as made,
-    ):
-        yield made
 
 
 @pytest.fixture

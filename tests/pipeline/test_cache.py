@@ -1,13 +1,13 @@
 """Directories shared between machines: made once, taken by whoever trusts the maker, never from others."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.pipeline.sessions import run_session
-from tests.programs.oci.registry_server import Fault, Kind, Proxy, installed, proxy_before, running
+from tests.programs.oci.registry_server import Fault, Proxy
 
 pytestmark = [pytest.mark.engine, pytest.mark.integration]
 
@@ -68,18 +68,6 @@ ARCHIVED = """
     print(json.dumps([await packed(made), await packed(again), await packed(builder.empty())]))
 """
 Machine = Callable[..., tuple[dict[str, object], str]]
-
-
-@pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """Give a proxy before an empty registry."""
-    if not installed():
-        pytest.skip("docker-registry is not installed")
-    with (
-        running(tmp_path_factory.mktemp("registry"), Kind()) as address,
-        proxy_before(address) as made,
-    ):
-        yield made
 
 
 @pytest.fixture
