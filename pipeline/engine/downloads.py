@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -74,5 +75,5 @@ def _fetch(url: str, headers: dict[str, str], target: Path, place: str) -> str:
 
 
 def _place(held: Path, target: Path, mode: int) -> None:
-    target.write_bytes(held.read_bytes())
+    shutil.copyfile(held, target)
     target.chmod(mode)

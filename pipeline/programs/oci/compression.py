@@ -3,9 +3,12 @@
 import gzip
 import hashlib
 import importlib
+import os
+import shutil
+import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -23,6 +26,9 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 GZIP_HEADER: Final = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255])
 """No name, no time, unknown system. Source: RFC 1952 §2.3."""
+
+
+PARTIAL: Final = ".partial"
 
 
 class Compression(Enum):
@@ -97,27 +103,28 @@ class LayerPress:
     compression: Compression
     blobs: Path
     cache: Path | None = None
-    """Packed layers outlive the run here, under the digest of what they hold."""
+    """Packed layers are kept here after the run, under the digest of their content."""
 
     def press(self, layer: Path, diff_id: str) -> Blob:
         """Return the packed layer.
+
+        Variants are packed at the same time and share the cache: every file gets its name only when it
+        is complete, and no temporary name is shared.
 
         Raises:
             CorruptError: the layer does not hold what the configuration says.
 
         """
         if known := self._known(diff_id):
-            return self._kept(known)
-        partial = (self.cache or self.blobs) / f".{diff_id[7:]}.partial"
-        try:
+            return known
+        with _temporary(self.blobs) as partial:
             digest = self._pack(layer, diff_id, partial)
-            if self.cache is None:
-                return self._named(partial, digest)
-            kept = self.cache / f"{self._key(diff_id)}{digest[7:]}"
-            partial.replace(kept)
-            return self._kept(kept)
-        finally:
-            partial.unlink(missing_ok=True)
+            target = partial.replace(self.blobs / digest[7:])
+        if self.cache is not None:
+            with _temporary(self.cache) as copy:
+                shutil.copyfile(target, copy)
+                copy.replace(self.cache / f"{self._key(diff_id)}{digest[7:]}")
+        return Blob(digest, target.stat().st_size, target)
 
     def _pack(self, layer: Path, diff_id: str, target: Path) -> str:
         plain, packed, press = hashlib.sha256(), hashlib.sha256(), packer(self.compression)
@@ -136,26 +143,34 @@ class LayerPress:
         level = GZIP_LEVEL if self.compression is Compression.GZIP else ZSTD_LEVEL
         return f"{diff_id[7:]}-{self.compression.value}{level}-"
 
-    def _known(self, diff_id: str) -> Path | None:
+    def _known(self, diff_id: str) -> Blob | None:
         """Return the remembered blob, if its bytes are still those that its name says."""
         if self.cache is None:
             return None
         self.cache.mkdir(parents=True, exist_ok=True)
         for path in self.cache.glob(f"{self._key(diff_id)}*"):
-            if _sha256(path) == path.name.rpartition("-")[2]:
-                return path
-            path.unlink()
+            digest = path.name.rpartition("-")[2]
+            with _temporary(self.blobs) as copy:
+                # Another process may remove a damaged entry first.
+                with suppress(FileNotFoundError):
+                    shutil.copyfile(path, copy)
+                if _sha256(copy) == digest:
+                    target = copy.replace(self.blobs / digest)
+                    return Blob(f"sha256:{digest}", target.stat().st_size, target)
+            path.unlink(missing_ok=True)
         return None
 
-    def _kept(self, path: Path) -> Blob:
-        digest = path.name.rpartition("-")[2]
-        target = self.blobs / digest
-        target.write_bytes(path.read_bytes())
-        return Blob(f"sha256:{digest}", target.stat().st_size, target)
 
-    def _named(self, partial: Path, digest: str) -> Blob:
-        target = partial.replace(self.blobs / digest[7:])
-        return Blob(digest, target.stat().st_size, target)
+@contextmanager
+def _temporary(folder: Path) -> Iterator[Path]:
+    """Give an empty file with a name of its own, removed at the end unless it was renamed."""
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".", suffix=PARTIAL)
+    os.fchmod(handle, 0o644)
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def _sha256(path: Path) -> str:

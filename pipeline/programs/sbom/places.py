@@ -1,9 +1,10 @@
 """What an image holds beside packages: models, the interpreter, the service, files of the pipeline."""
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
-from hashlib import sha1
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -144,5 +145,6 @@ def _provenance(tree: Tree, path: str) -> dict[str, Any]:
 def _hashed(tree: Tree, path: str) -> FileHash:
     content = tree.at(path)
     # SPDX 2.3 asks for SHA-1 of every listed file; nothing relies on it.
-    weak = sha1(content.read_bytes(), usedforsecurity=False).hexdigest()
+    with content.open("rb") as file:
+        weak = hashlib.file_digest(file, partial(hashlib.sha1, usedforsecurity=False)).hexdigest()
     return FileHash(path, tree.sha256(path), weak, content.stat().st_size)

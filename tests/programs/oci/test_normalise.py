@@ -2,12 +2,17 @@
 
 import gzip
 import json
+import os
 import subprocess
+import threading
+import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from oci import compression
 from oci.compression import Compression, unpacked
 from oci.content import Layout, digest_of
 from oci.errors import CorruptError, RegistryError
@@ -103,6 +108,48 @@ def test_a_remembered_layer_is_taken_and_a_damaged_one_is_not(make_archive: Arch
     entry.write_bytes(b"poison")
     assert normalise(archive, tmp_path / "3", form, cache).digest == first.digest
     assert entry.read_bytes() != b"poison"
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+def test_variants_packed_at_once_share_a_cache(
+    make_archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, remembered: bool
+) -> None:
+    """Two processes that pack the same layer into one cache volume both succeed and leave one entry."""
+    archive, cache, form = make_archive(b"x" * 1000), tmp_path / "cache", Form(CREATED)
+    if remembered:
+        normalise(archive, tmp_path / "before", form, cache)
+        next(cache.iterdir()).write_bytes(b"poison")
+    both = threading.Barrier(2, timeout=60)
+    real = compression.LayerPress._pack  # noqa: SLF001 - the moment before the packed layer gets its name
+
+    def together(press: compression.LayerPress, *words: Any) -> str:
+        digest = real(press, *words)
+        both.wait()
+        return digest
+
+    monkeypatch.setattr(compression.LayerPress, "_pack", together)
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(normalise, archive, tmp_path / name, form, cache) for name in ("one", "two")]
+    assert len({run.result().digest for run in runs}) == 1
+    assert [path.name[0] != "." for path in cache.iterdir()] == [True]
+
+
+def test_a_remembered_layer_is_streamed(tmp_path: Path) -> None:
+    """A layer of gigabytes is copied out of the cache in blocks, never as a whole in memory."""
+    cache, blobs, diff_id = tmp_path / "cache", tmp_path / "blobs", f"sha256:{64 * 'a'}"
+    cache.mkdir()
+    blobs.mkdir()
+    content = os.urandom(16 << 20)
+    digest = digest_of(content)
+    (cache / f"{diff_id[7:]}-gzip{compression.GZIP_LEVEL}-{digest[7:]}").write_bytes(content)
+    tracemalloc.start()
+    try:
+        blob = compression.LayerPress(Compression.GZIP, blobs, cache).press(tmp_path / "absent", diff_id)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (blob.digest, blob.size) == (digest, len(content))
+    assert peak < len(content) / 4
 
 
 def test_a_layer_that_is_not_its_diff_id_is_refused(make_archive: Archive, tmp_path: Path) -> None:
