@@ -6,14 +6,13 @@ Every file of the engine that needs buildah, skopeo or mmdebstrap takes a
 
 import asyncio
 import contextlib
-import os
 import shlex
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from pipeline.engine.errors import NotMadeError
+from pipeline.engine.processes import ended, started, uncancelled
 
 CHUNK_BYTES = 65536
 QUOTED_STDERR_LINES = 20
@@ -112,7 +111,8 @@ class ProcessRunner:
         sink: Sink | None = None,
     ) -> Completed:
         """Return exit status and output of a real process."""
-        process = await asyncio.create_subprocess_exec(
+        process = await started(
+            self.grace_s,
             *argv,
             stdin=asyncio.subprocess.DEVNULL if input is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -120,46 +120,37 @@ class ProcessRunner:
             env=env,
             start_new_session=True,
         )
+        talk = asyncio.ensure_future(_talk(process, input, sink))
         try:
-            stdout, stderr, _ = await asyncio.gather(
-                _drain(process.stdout, "stdout", sink),
-                _drain(process.stderr, "stderr", sink),
-                _feed(process.stdin, input),
-            )
-            return Completed(await process.wait(), stdout, stderr)
+            return await asyncio.shield(talk)
         except BaseException:
-            await asyncio.shield(self._end(process))
+            await uncancelled(ended(process, talk, self.grace_s))
             raise
 
     async def attach(
         self, argv: Sequence[str], terminal: int, *, env: Mapping[str, str] | None = None
     ) -> int:
         """Run a real process in this process's own group, so that the terminal is its own, too."""
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=terminal, stdout=terminal, stderr=terminal, env=env
+        process = await started(
+            self.grace_s, *argv, stdin=terminal, stdout=terminal, stderr=terminal, env=env
         )
         try:
             return await process.wait()
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
-            await process.wait()
+            await uncancelled(process.wait())
             raise
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
-        """Stop the group: TERM lets buildah and mmdebstrap unmount, KILL ends the rest."""
-        _signal_group(process.pid, signal.SIGTERM)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), self.grace_s)
-        _signal_group(process.pid, signal.SIGKILL)
-        await process.wait()
 
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
-        return
+async def _talk(process: asyncio.subprocess.Process, data: bytes | None, sink: Sink | None) -> Completed:
+    """Feed a process and read it to its end."""
+    stdout, stderr, _ = await asyncio.gather(
+        _drain(process.stdout, "stdout", sink),
+        _drain(process.stderr, "stderr", sink),
+        _feed(process.stdin, data),
+    )
+    return Completed(await process.wait(), stdout, stderr)
 
 
 async def _drain(stream: asyncio.StreamReader | None, name: Stream, sink: Sink | None) -> bytes:

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.engine.errors import EngineError, UnsupportedError
+from pipeline.engine.processes import output_of
 from pipeline.engine.states import SecretState
 
 SHORTEST_LINE: Final = 4
 """Single lines of a multi-line secret are scrubbed from this length on: `}` alone is no secret."""
 MASK: Final = "***"
+GRACE_S: Final = 5.0
+"""Between TERM and KILL of a `cmd://` command whose caller is cancelled."""
 
 
 @dataclass(slots=True)
@@ -66,21 +69,11 @@ class Secrets:
         return data.decode(errors="surrogateescape")
 
     async def _from_command(self, script: str) -> str:
-        process = await asyncio.create_subprocess_exec(
-            "sh",
-            "-c",
-            script,
-            cwd=self.workdir,
-            env=dict(self.environ),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+        code, stdout, stderr = await output_of(
+            GRACE_S, "sh", "-c", script, cwd=self.workdir, env=dict(self.environ)
         )
-        stdout, stderr = await process.communicate()
-        if process.returncode:
-            raise EngineError(
-                f"secret command exited with {process.returncode}: {stderr.decode(errors='replace').strip()}"
-            )
+        if code:
+            raise EngineError(f"secret command exited with {code}: {stderr.decode(errors='replace').strip()}")
         return stdout.decode(errors="surrogateescape")
 
     def _learn(self, name: str, value: str) -> None:

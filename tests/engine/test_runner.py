@@ -3,10 +3,16 @@
 import asyncio
 import os
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.engine.runner import Call, CommandError, Completed, ProcessRunner, RecordingRunner, checked
+
+LIMIT_S = 60
+"""Far more than any of this takes, also on a busy machine."""
 
 
 def alive(pid: int) -> bool:
@@ -59,21 +65,90 @@ async def test_sink_sees_output_while_it_is_made():
     assert seen[1][2] - seen[0][2] > 0.2
 
 
-async def test_cancelling_ends_the_whole_group(tmp_path):
-    """A cancelled run leaves neither the process nor its children."""
-    pids = tmp_path / "pids"
-    script = f"sleep 60 & echo $! > {pids}; echo $$ >> {pids}; trap '' TERM; wait; sleep 60"
-    task = asyncio.create_task(ProcessRunner(grace_s=0.2).run(["sh", "-c", script]))
-    while not pids.exists() or len(pids.read_text().split()) < 2:  # noqa: ASYNC110 - another process writes it
-        await asyncio.sleep(0.01)
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another process does; the limit is for a test that would hang."""
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():  # noqa: ASYNC110 - another process brings it about
+            await asyncio.sleep(0.01)
+
+
+def family(pids: Path) -> tuple[list[str], Callable[[], bool], Callable[[], bool]]:
+    """Return a command with a child, both deaf to TERM, and whether both have begun and ended."""
+    script = f"trap '' TERM; sleep 600 & echo $! > {pids}; echo $$ >> {pids}; wait; sleep 600"
+
+    def begun() -> bool:
+        return pids.exists() and len(pids.read_text().split()) == 2
+
+    def gone() -> bool:
+        return not any(alive(int(pid)) for pid in pids.read_text().split())
+
+    return ["sh", "-c", script], begun, gone
+
+
+async def cancelled(task: "asyncio.Task[Completed]") -> None:
+    """Cancel a run and wait for its end."""
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT_S):
             await task
 
-    async with asyncio.timeout(5):  # a killed process leaves the table when the system comes to it
-        while any(alive(int(pid)) for pid in pids.read_text().split()):  # noqa: ASYNC110 - see above
-            await asyncio.sleep(0.01)
+
+async def test_cancelling_ends_the_whole_group(tmp_path):
+    """A cancelled run leaves neither the process nor its children."""
+    argv, begun, gone = family(tmp_path / "pids")
+    task = asyncio.create_task(ProcessRunner(grace_s=0.2).run(argv))
+    await until(begun)
+
+    await cancelled(task)
+
+    await until(gone)
+
+
+async def test_cancelling_a_start_ends_the_whole_group(tmp_path, monkeypatch):
+    """A run that is cancelled before asyncio holds the pipes leaves no process either."""
+    argv, begun, gone = family(tmp_path / "pids")
+    loop = asyncio.get_running_loop()
+    connect = loop.connect_read_pipe
+    holding = asyncio.Event()
+
+    async def late(*arguments: Any) -> Any:
+        await holding.wait()
+        return await connect(*arguments)
+
+    monkeypatch.setattr(loop, "connect_read_pipe", late)
+    task = asyncio.create_task(ProcessRunner(grace_s=0.2).run(argv))
+    await until(begun)
+    task.cancel()
+    await asyncio.sleep(0)
+    holding.set()
+
+    await cancelled(task)
+
+    await until(gone)
+
+
+async def test_cancelling_twice_ends_the_whole_group(tmp_path):
+    """A second cancellation does not cut the first one short."""
+    argv, begun, gone = family(tmp_path / "pids")
+    task = asyncio.create_task(ProcessRunner(grace_s=0.2).run(argv))
+    await until(begun)
+    task.cancel()
+    await asyncio.sleep(0)
+
+    await cancelled(task)
+
+    assert gone()
+
+
+@pytest.mark.parametrize("script", ["yes", "setsid sleep 20 & wait"])
+async def test_cancelling_never_waits_for_pipes(script):
+    """Neither a flood of output nor a process that left the group keeps a cancelled run."""
+    began = asyncio.Event()
+    run = ProcessRunner(grace_s=0.2).run(["sh", "-c", f"echo begun; {script}"], sink=lambda *_: began.set())
+    task = asyncio.create_task(run)
+    await began.wait()
+
+    await cancelled(task)
 
 
 async def test_missing_program_is_named():
