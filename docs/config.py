@@ -13,6 +13,9 @@ TABLES = {
     "[tool.wheelhouse.models.NAME]": ("config.py", "ModelConfig"),
     "[tool.wheelhouse.scan]": ("scan_config.py", "ScanConfig"),
     "[[tool.wheelhouse.scan.ignores]]": ("scan_config.py", "Ignored"),
+    "[tool.wheelhouse.verify]": ("verify_config.py", "VerifyConfig"),
+    "[[tool.wheelhouse.verify.accepted_licences]]": ("verify_config.py", "AcceptedLicence"),
+    "[[tool.wheelhouse.verify.accepted_secrets]]": ("verify_config.py", "AcceptedSecret"),
 }
 HEAD = """# The keys of `[tool.wheelhouse]`
 
@@ -46,6 +49,7 @@ def _default(key: ast.AnnAssign) -> str:
         return "required"
     written = ast.unparse(key.value)
     empty = {"()": "`[]`", "None": "none", "Field(default_factory=dict)": "`{}`", "ScanConfig()": "below"}
+    empty["VerifyConfig()"] = "below"
     return empty.get(written, f"`{written}`".replace("'", '"'))
 
 

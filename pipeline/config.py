@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pipeline.errors import ConfigError, near_miss
 from pipeline.scan_config import Ignored, ScanConfig
 from pipeline.variants import Variant
+from pipeline.verify_config import ROWS, VerifyConfig
 
 TABLE: Final = "tool.wheelhouse"
 
@@ -20,6 +21,9 @@ def _inside(path: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Licence = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*( WITH [A-Za-z0-9][A-Za-z0-9.+_-]*)?$")
+]
 RelativePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside)]
 UrlPath = Annotated[str, StringConstraints(pattern=r"^/")]
 PythonVersion = Annotated[str, StringConstraints(pattern=r"^3\.[0-9]+$")]
@@ -61,6 +65,8 @@ class VariantConfig(Declared):
     """Largest accepted uncompressed size of the image in MB (10^6 bytes)."""
     budget_compressed_mb: Annotated[int, Field(gt=0)] | None = None
     """Largest accepted sum of the zstd layers in MB (10^6 bytes)."""
+    budget_unopened_mb: Annotated[int, Field(gt=0)] | None = None
+    """Largest accepted size in MB of the files that nothing opens until the service is ready."""
     os_packages: tuple[Name, ...] = ()
     """Debian packages for the runtime beyond those that ELF files ask for."""
     build_packages: tuple[Name, ...] = ()
@@ -96,10 +102,13 @@ class ServiceConfig(Declared):
     """The images that can be built."""
     models: dict[Name, ModelConfig] = Field(default_factory=dict)
     """Models by name."""
-    licences: tuple[Name, ...] = ()
-    """Licences of models and packages allowed beyond the usual open ones, as SPDX identifiers."""
+    licences: tuple[Licence, ...] = ()
+    """Licences of models and packages allowed beyond the usual open ones, as SPDX identifiers,
+    `WITH` an exception where that matters."""
     scan: ScanConfig = ScanConfig()
     """What fails a scan."""
+    verify: VerifyConfig = VerifyConfig()
+    """What `verify` and `test` accept."""
 
 
 class ProjectTable(BaseModel):
@@ -242,4 +251,6 @@ def _legal_keys(path: list[str]) -> list[str]:
         table = ModelConfig
     elif path[:1] == ["scan"]:
         table = Ignored if "ignores" in path else ScanConfig
+    elif path[:1] == ["verify"]:
+        table = ROWS.get(path[1] if path[1:] else "", VerifyConfig)
     return sorted(table.model_fields)

@@ -1,0 +1,58 @@
+"""`[tool.wheelhouse.verify]`: what a service accepts about its image, each with the reason."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from pipeline.scan_config import Reason
+
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Part = Literal["confinement", "gpu", "tests"]
+"""What an engine or a service may be unable to run."""
+
+
+class AcceptedLicence(BaseModel):
+    """The licence of one version of a package, accepted after reading it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    package: Text
+    """Name of the wheel, the Debian package or the model."""
+    version: Text
+    """The version that was read; another one fails again. `*` for a model."""
+    reason: Reason
+    """What its licence asks for, and why that is met."""
+
+
+class AcceptedSecret(BaseModel):
+    """A line that looks like a secret and is none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Annotated[str, StringConstraints(pattern=r"^(/|configuration$)")]
+    """Path in the image, `*` crosses folders; `configuration` for environment, labels and history."""
+    kind: Text
+    """The kind of secret that the finding names, e.g. `Hex High Entropy String`."""
+    reason: Reason
+    """What the line is instead."""
+
+
+ROWS: Final[dict[str, type[BaseModel]]] = {
+    "accepted_licences": AcceptedLicence,
+    "accepted_secrets": AcceptedSecret,
+}
+"""Keys of `[tool.wheelhouse.verify]` that hold tables."""
+
+
+class VerifyConfig(BaseModel):
+    """What `verify` and `test` accept; every default is the strict one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    allow_skipped: dict[Part, Reason] = Field(default_factory=dict)
+    """Parts that may stay unrun, each with the reason: `gpu` (the engine has no GPU), `confinement`
+    (the engine grants no insecure root capabilities), `tests` (`tests` without requirements/test.txt)."""
+    accepted_licences: tuple[AcceptedLicence, ...] = ()
+    """Licences that are on no list, by package and version."""
+    accepted_secrets: tuple[AcceptedSecret, ...] = ()
+    """Lines of the service that look like secrets; keys of known form are never accepted."""
