@@ -37,6 +37,8 @@ class Engine(Snapshots):
     """What relative host paths start at."""
     services: Services
     containers: Containers
+    module: Path | None = None
+    """Folder of the dagger.json whose functions run in this session; None for any other client."""
     terminal: Terminal = field(default_factory=Terminal)
     _memo: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
     registry: Registry | None = None

@@ -87,3 +87,8 @@ def named_inside(root: Path) -> Iterator[None]:
         if error.filename and str(error.filename).startswith(str(root)):
             error.filename = str(error.filename)[len(str(root)) :] or "/"
         raise
+
+
+def context_root(root: Path) -> Path:
+    """Return the git repository that contains a module, else the folder of its dagger.json."""
+    return next((one for one in (root, *root.parents) if (one / ".git").exists()), root)

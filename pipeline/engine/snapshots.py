@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from pipeline.engine.buildah import Buildah
+from pipeline.engine.comparing import tree_digest
 from pipeline.engine.copying import clone, copy_tree
 from pipeline.engine.diskspace import explained
 from pipeline.engine.errors import DamagedError
@@ -131,6 +132,24 @@ class Snapshots:
                         await asyncio.to_thread(self.store.keep_tree, made, key)
                         self._sound.add(key)
         return Snapshot(key)
+
+    async def content_tree(self, key: str, make: Callable[[Path], None]) -> Snapshot:
+        """Return a folder under the digest of its content; `key` remembers which that was.
+
+        Two keys whose folders have equal content and other times give one folder.
+        """
+        known = self.store.read(key)
+        if known is None or not self.store.has_tree(known["tree"]):
+            async with self.store.lock(f"tree-{key}"):
+                with self.store.scratch(self.session) as scratch:
+                    made = scratch / "tree"
+                    made.mkdir(mode=0o755)
+                    await asyncio.to_thread(_guarded, make, made)
+                    known = {"tree": await asyncio.to_thread(tree_digest, made)}
+                    if not self.store.has_tree(known["tree"]):
+                        await asyncio.to_thread(self.store.keep_tree, made, known["tree"])
+                self.store.write(key, known)
+        return Snapshot(str(known["tree"]))
 
     async def edited(
         self, state: DirectoryState, what: object, edit: Callable[[Path], None]

@@ -7,10 +7,13 @@ key that the store knows costs no process.
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pipeline.engine.graph import digest_of
 from pipeline.engine.imageconfig import ImageConfig
+
+CONTENT_DIGITS: Final = 64
+"""Length of a key that is the sha256 of a folder's content; keys of what was done are half as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,11 @@ class Snapshot:
     key: str
     image: str | None = None
     """Image id; None means the folder `trees/<key>`."""
+
+    @property
+    def is_by_content(self) -> bool:
+        """Say whether the key is a digest of the content, as of folders of this machine."""
+        return self.image is None and len(self.key) == CONTENT_DIGITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pipeline.engine.cli.failures import ModuleLoadError
 from pipeline.engine.cli.names import near_miss, pascal
 from pipeline.engine.cli.remote import REMOTE, local_copy
+from pipeline.engine.paths import context_root
 
 ALLOWED: Final = ("HOME", "LANG", "PATH", "TMPDIR", "TZ", "USER")
 """Variables of the caller that a module may see."""
@@ -72,11 +73,6 @@ def read_config(root: Path) -> ModuleConfig:
     source = (root / config.get("source", ".")).resolve()
     package, class_name = _entry_point(source, name)
     return ModuleConfig(name, root, source, package, class_name)
-
-
-def context_root(root: Path) -> Path:
-    """Give the git repository that holds the module, else the folder of dagger.json."""
-    return next((one for one in (root, *root.parents) if (one / ".git").exists()), root)
 
 
 def default_path(module: ModuleConfig, path: str) -> Path:

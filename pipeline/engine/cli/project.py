@@ -114,8 +114,10 @@ def load_core(environ: Mapping[str, str]) -> CoreTypes:
 
 
 @contextlib.asynccontextmanager
-async def open_session(settings: Settings, *, plan: bool = False) -> "AsyncIterator[Session]":
-    """Open the engine for one command and let the client find it."""
+async def open_session(
+    settings: Settings, *, plan: bool = False, module: ModuleConfig | None = None
+) -> "AsyncIterator[Session]":
+    """Open the engine for one command and let the client find it; `module` is the one whose functions run."""
     from pipeline.engine.cli.connection import join_client  # noqa: PLC0415 - see below
     from pipeline.engine.session import Session  # noqa: PLC0415 - commands without an engine never load it
 
@@ -124,6 +126,7 @@ async def open_session(settings: Settings, *, plan: bool = False) -> "AsyncItera
         async with Session.open(
             environ=settings.environ, workdir=settings.workdir, progress=progress, plan=plan
         ) as session:
+            session.engine.module = module.root if module else None
             if settings.interactive:
                 session.engine.terminal.on_failure = tuple(shlex.split(settings.interactive_command))
             settings.scrub = session.engine.secrets.scrub

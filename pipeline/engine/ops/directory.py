@@ -89,13 +89,18 @@ async def with_directory(engine: Engine, op: Op) -> DirectoryState:
 
 @operation("Directory.filter")
 async def filter_(engine: Engine, op: Op) -> DirectoryState:
-    """Keep what include, exclude and gitignore leave."""
+    """Keep what include, exclude and gitignore leave.
+
+    Of a folder of this machine or a module's source the result is known by its own content: an edit
+    of what is left out changes nothing that is built from the rest.
+    """
     state = await engine.directory(op)
     wanted = filter_of(op)
     merge = await merging(engine, state, Copying(filter=wanted))
     key = digest_of("filter", state.key, wanted.include, wanted.exclude, wanted.gitignore)
     try:
-        return DirectoryState(await engine.tree(key, lambda made: merge(made, "/")))
+        keep = engine.content_tree if state.snapshot.is_by_content else engine.tree
+        return DirectoryState(await keep(key, lambda made: merge(made, "/")))
     except (OSError, ValueError) as error:
         raise sentence(engine, error) from error
 

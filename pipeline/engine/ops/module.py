@@ -1,30 +1,31 @@
 """CurrentModule: the module whose function `wheelhouse call` runs."""
 
 import json
+import posixpath
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op
 from pipeline.engine.handlers import operation
 from pipeline.engine.ignore import Filter
-from pipeline.engine.ops.filesystem import filter_of
+from pipeline.engine.ops.filesystem import checked_directory, filter_of
 from pipeline.engine.ops.host import bring_directory, bring_file
+from pipeline.engine.paths import context_root
 from pipeline.engine.states import DirectoryState, FileState
-
-
-def module_folder(engine: Engine) -> Path:
-    """Return the folder of the module's dagger.json; raises EngineError outside a module."""
-    for folder in (engine.workdir, *engine.workdir.parents):
-        if (folder / "dagger.json").is_file():
-            return folder
-    raise EngineError("no current module: there is no dagger.json here or above. Run from a module's folder.")
 
 
 @operation("Query.currentModule")
 async def current_module(engine: Engine, _op: Op) -> Path:
-    """Name the module by its folder."""
-    return module_folder(engine)
+    """Return the folder of the module's dagger.json; raises EngineError for a client that is no module."""
+    if engine.module is None:
+        raise EngineError(
+            "failed to get current module: no current module. Only a function of a module has one."
+        )
+    return engine.module
 
 
 async def _folder(engine: Engine, op: Op) -> Path:
@@ -32,20 +33,45 @@ async def _folder(engine: Engine, op: Op) -> Path:
     return folder
 
 
+def _config(folder: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((folder / "dagger.json").read_text())
+    return config
+
+
 @operation("CurrentModule.name")
 async def name(engine: Engine, op: Op) -> str:
     """Return the name in dagger.json."""
-    path = await _folder(engine, op) / "dagger.json"
-    return str(json.loads(path.read_text()).get("name", ""))
+    return str(_config(await _folder(engine, op)).get("name", ""))
 
 
 @operation("CurrentModule.source")
 async def source(engine: Engine, op: Op) -> DirectoryState:
-    """Return the module's folder: without .git, what .gitignore names and what dagger.json excludes."""
+    """Return the module's source folder, from what the module's context contains.
+
+    The context is the git repository around the module: `dagger.json`, the source folder and what
+    `include` adds or removes, without .git. .gitignore counts in a folder of this machine, not in a commit.
+    """
     folder = await _folder(engine, op)
-    include = json.loads((folder / "dagger.json").read_text()).get("include") or []
-    excluded = tuple(pattern[1:] for pattern in include if pattern.startswith("!"))
-    return await bring_directory(engine, folder, Filter(exclude=(".git", *excluded), gitignore=True))
+    config, context = _config(folder), context_root(folder)
+    root = folder.relative_to(context).as_posix()
+    below = posixpath.normpath(posixpath.join(root, config.get("source") or "."))
+    wanted = context_filter(root, below, config.get("include") or ())
+    fetched = folder.is_relative_to(engine.store.modules)
+    held = await bring_directory(engine, context, replace(wanted, gitignore=not fetched))
+    return await checked_directory(engine, held.snapshot, posixpath.join("/", below), below)
+
+
+def context_filter(root: str, source: str, include: Sequence[str]) -> Filter:
+    """Return what a module's context contains, seen from the context: patterns count from dagger.json.
+
+    Source: `loadModuleSourceContext` of core/schema/modulesource.go, v0.21.8.
+    """
+    rebased = [f"{'!' * one.startswith('!')}{posixpath.join(root, one.removeprefix('!'))}" for one in include]
+    always = (posixpath.join(root, "dagger.json"), "*" if source == "." else source)
+    if all(one.startswith("!") for one in rebased):
+        # As exclusions they spare the walk through what is left out.
+        return Filter(always, (".git", *(one[1:] for one in rebased)))
+    return Filter((*always, *rebased), (".git",))
 
 
 def _below(folder: Path, text: str) -> Path:
