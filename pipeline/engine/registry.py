@@ -32,7 +32,7 @@ from pipeline.engine.staging import STAGING_PREFIX, sweep
 MIRROR_VARIABLE: Final = "WHEELHOUSE_REGISTRY_MIRROR"
 """Environment variable: a registry (with an optional path) that answers for docker.io."""
 CONNECT_TIMEOUT_S: Final = 5.0
-ATTEMPTS: Final = 6
+ATTEMPTS: Final = 12
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 15.0
 DOCKER_HUB_HOST: Final = "registry-1.docker.io"

@@ -1,5 +1,6 @@
 """Real things to test the engine's image side against, all on this machine."""
 
+import contextlib
 import http.client
 import http.server
 import os
@@ -37,21 +38,34 @@ def buildah(storage: Storage, *words: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-@pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
-    """Give an empty containers-storage of its own, removed afterwards."""
+@contextlib.contextmanager
+def new_storage(home: Path) -> Iterator[Storage]:
+    """Give an empty containers-storage in a folder, removed afterwards."""
     for program in ("buildah", "skopeo"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
     if os.geteuid() != 0:
         pytest.skip("mounting a working container needs root")
-    home = tmp_path_factory.mktemp("storage")
     made = Storage(home / "root", home / "run")
     yield made
     buildah(made, "rm", "--all")
     # the overlay driver mounts its folder on itself; while mounted, the folder cannot be removed
     subprocess.run(["umount", str(made.root / "overlay")], check=False, capture_output=True)
     shutil.rmtree(home)
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """Give a storage that the tests of a module share."""
+    with new_storage(tmp_path_factory.mktemp("storage")) as made:
+        yield made
+
+
+@pytest.fixture
+def empty_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """Give a storage that has no layer yet."""
+    with new_storage(tmp_path_factory.mktemp("empty")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +98,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(port: int, timeout_s: float = 10.0) -> None:
+def wait_for(port: int, timeout_s: float = 60.0) -> None:
     """Wait until something listens."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
@@ -148,6 +162,8 @@ class FaultProxy:
     """`(method, status)` of the next spoiled requests, in order; status 0 cuts the connection."""
     seen: list[str] = field(default_factory=list)
     """`METHOD path` of every request."""
+    chance: Callable[[], int | None] = lambda: None
+    """What spoils the next request, a status as above; None lets it pass."""
 
 
 @pytest.fixture
@@ -175,6 +191,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = self._body()
         if self.proxy.faults and self.proxy.faults[0][0] == self.command:
             self._spoil(self.proxy.faults.pop(0)[1])
+            return
+        if (status := self.proxy.chance()) is not None:
+            self._spoil(status)
             return
         connection = http.client.HTTPConnection(self.upstream)
         headers = {name: ", ".join(self.headers.get_all(name) or ()) for name in self.headers}
@@ -250,6 +269,17 @@ def registry_client(storage: Storage) -> Registry:
 async def new_layout(storage: Storage, make_image: Callable[..., str], tmp_path: Path) -> Layout:
     """Give a layout of one image that no registry has yet."""
     config = ImageConfig(env=("Q=7",), healthcheck={"Test": ["CMD", "true"]}, annotations={"an": "no"})
-    image = Image(config=config, image_id=make_image({"new": os.urandom(16)}))
-    cache = LayerCache(tmp_path / "cache", ProcessRunner(), storage)
-    return await layout_of(cache, [image], Form())
+    return await layout_with(config, make_image({"new": os.urandom(16)}), storage, tmp_path)
+
+
+@pytest.fixture
+async def tall_layout(storage: Storage, make_image: Callable[..., str], tmp_path: Path) -> Layout:
+    """Give a layout of one image of eight layers that no registry has yet."""
+    layers = [{f"new-{number}": os.urandom(16)} for number in range(8)]
+    return await layout_with(ImageConfig(), make_image(*layers), storage, tmp_path)
+
+
+async def layout_with(config: ImageConfig, image_id: str, storage: Storage, folder: Path) -> Layout:
+    """Return the layout of an image in storage."""
+    cache = LayerCache(folder / "cache", ProcessRunner(), storage)
+    return await layout_of(cache, [Image(config=config, image_id=image_id)], Form())

@@ -1,5 +1,6 @@
 """Spec of registries that fail: what is tried again, and what is not."""
 
+import random
 import socket
 import time
 import urllib.request
@@ -59,14 +60,35 @@ async def test_a_pull_survives_a_fault(registry_client, fault_proxy, new_layout)
     assert (await registry_client.pull(reference, AMD64)).digest == new_layout.digest
 
 
-async def test_a_lasting_fault_ends_after_six_tries(storage, counting_runner, fault_proxy, new_layout):
+async def test_a_pull_survives_seven_faults_in_a_row(registry_client, fault_proxy, new_layout):
+    """A registry that answers 503 to seven tries is waited for; a try asks up to three times."""
+    reference = Reference.parse(f"{fault_proxy.address}/pulled-late:v1")
+    await registry_client.push(new_layout, reference)
+    fault_proxy.faults = [("GET", 503)] * 21
+
+    assert (await registry_client.pull(reference, AMD64)).digest == new_layout.digest
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_a_pull_survives_random_faults(registry_client, empty_storage, fault_proxy, tall_layout, seed):
+    """An image of eight layers arrives although one of seven requests fails: layers that arrived are kept."""
+    reference = Reference.parse(f"{fault_proxy.address}/random-{seed}:v1")
+    await registry_client.push(tall_layout, reference)
+    chance = random.Random(seed)  # noqa: S311 - the same faults each time
+    fault_proxy.chance = lambda: chance.choice([503, 502, 0]) if chance.random() < 0.15 else None
+
+    client = Registry(RUNNER, empty_storage, {}, first_wait_s=0.01)
+    assert (await client.pull(reference, AMD64)).digest == tall_layout.digest
+
+
+async def test_a_lasting_fault_ends_after_twelve_tries(storage, counting_runner, fault_proxy, new_layout):
     """A registry that is broken is given up with its own words."""
     fault_proxy.faults = [("PUT", 503)] * 50
     client = Registry(counting_runner, storage, {}, first_wait_s=0.01)
     with pytest.raises(ImageError, match=r"failed to publish .*503"):
         await client.push(new_layout, Reference.parse(f"{fault_proxy.address}/broken:v1"))
 
-    assert counting_runner.started == 6
+    assert counting_runner.started == 12
 
 
 @pytest.mark.parametrize("status", [403, 404])
