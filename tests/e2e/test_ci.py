@@ -146,7 +146,7 @@ def test_reproduce_says_that_the_same_failure_came(job, tmp_path):
     """The folder of a report is enough."""
     git(tmp_path, "clone", "--quiet", str(job.clone), "other")
 
-    again = run(tmp_path / "other", f"wheelhouse reproduce {job.report}")
+    again = run(tmp_path / "other", f"wheelhouse reproduce --yes {job.report}")
 
     assert again.returncode == 0, again.stderr
     assert "the same failure: api test: tests.test_tiny::test_that_is_broken" in again.stdout
@@ -163,7 +163,7 @@ def test_a_scan_by_given_data_is_reproduced_from_the_report_alone(job):
     [line] = {one["wheelhouse"] for one in report["failures"] if one["step"] == "scan"}
     assert "--advisories-file=report/api/scan/advisories.json --offline=true" in line
 
-    again = run(job.clone, "wheelhouse reproduce elsewhere/found")
+    again = run(job.clone, "wheelhouse reproduce --yes elsewhere/found")
 
     assert again.returncode == 0, again.stdout + again.stderr
     assert "the same failure: api scan: gate: python: age of the data" in again.stdout

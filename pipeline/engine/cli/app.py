@@ -126,13 +126,16 @@ def session(settings: Any, /, workdir: str | None, **_accepted: Any) -> int:
 
 
 @cli.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--yes", is_flag=True, help="Run the lines without asking.")
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
-def reproduce(settings: Any, words: tuple[str, ...]) -> int:
+def reproduce(settings: Any, words: tuple[str, ...], *, yes: bool) -> int:
     """Run the lines of a report's failures, or one line, and say whether the same failure came."""
-    from pipeline.engine.cli import reproducing  # noqa: PLC0415 - see above
+    from pipeline.engine.cli import changes, reproducing  # noqa: PLC0415 - see above
 
-    return reproducing.reproduce(words, settings.arguments[: settings.arguments.index("reproduce")])
+    consent = changes.Consent(yes, changes.ask_on(sys.stdin, sys.stderr))
+    shared = settings.arguments[: settings.arguments.index("reproduce")]
+    return reproducing.reproduce(words, shared, consent)
 
 
 @cli.command()

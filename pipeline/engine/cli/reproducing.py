@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
+from pipeline.engine.cli.changes import Consent
 from pipeline.engine.cli.failures import CommandError
+from pipeline.engine.cli.permitted import arguments_of
 
 VERSION: Final = 1
 """Of report.json."""
-PROGRAMS: Final = ("dagger", "wheelhouse")
 SIGN: Final = 80
 """Characters of a message by which a failure without a test's name is known again."""
 REPORT: Final = "report"
@@ -39,16 +40,22 @@ class Failure:
         return AGE.sub("0", self.sign) in AGE.sub("0", output)
 
 
-def reproduce(words: Sequence[str], shared: Sequence[str], out: TextIO | None = None) -> int:
+def reproduce(
+    words: Sequence[str], shared: Sequence[str], consent: Consent, out: TextIO | None = None
+) -> int:
     """Run every line of a report, or the one line given; return 0 when the same failures came.
+
+    A report may be a stranger's: each line is checked and shown before anything runs.
 
     Args:
         words: one folder of a report, or the words of a line (also as one text).
         shared: flags of `wheelhouse` itself, e.g. `--engine=embedded`.
+        consent: whether the user agrees to run the lines that are shown.
         out: where the verdicts go; None: stdout.
 
     Raises:
-        CommandError: neither a report nor a line; a report of another version, or without failures.
+        CommandError: neither a report nor a line that may be run; a report of another version, or
+            without failures; no terminal to ask on and no `--yes`.
 
     """
     to = out or sys.stdout
@@ -58,8 +65,28 @@ def reproduce(words: Sequence[str], shared: Sequence[str], out: TextIO | None = 
     else:
         text = words[0] if len(words) == 1 else shlex.join(words)
         expected, report = {text: []}, Path(REPORT).resolve()
-    found = [_again(located(line, report), failures, shared, to) for line, failures in expected.items()]
+    lines = {located(line, report): failures for line, failures in expected.items()}
+    if not _agreed(list(lines), consent, to):
+        to.write("Nothing was run.\n")
+        return 1
+    found = [_again(line, failures, shared, to) for line, failures in lines.items()]
     return 0 if all(found) else 1
+
+
+def _agreed(lines: Sequence[str], consent: Consent, to: TextIO) -> bool:
+    """Show the lines and return whether they are to be run."""
+    if consent.given:
+        return True
+    to.write("".join(f"  {printable(line)}\n" for line in lines))
+    to.flush()
+    if consent.ask is None:
+        raise CommandError("nothing was run: no terminal to ask on. Run the same command with --yes.")
+    return consent.ask(f"Run {'this line' if len(lines) == 1 else f'these {len(lines)} lines'}? [y/N] ")
+
+
+def printable(line: str) -> str:
+    """Return a line as a terminal shows it whole: control characters could hide a part."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)
 
 
 def failures_of(folder: Path) -> dict[str, list[Failure]]:
@@ -85,27 +112,11 @@ def failures_of(folder: Path) -> dict[str, list[Failure]]:
     return lines
 
 
-def arguments_of(line: str) -> list[str]:
-    """Return the words behind the program's name.
-
-    Raises:
-        CommandError: no `dagger call …` or `wheelhouse call …`.
-
-    """
-    try:
-        words = shlex.split(line)
-    except ValueError as error:
-        raise CommandError(f"{line!r} is no line: {error}.") from error
-    if len(words) < 3 or words[0] not in PROGRAMS or words[1] != "call":  # noqa: PLR2004 - and a function
-        raise CommandError(f"{line!r} is neither a report's folder nor a line; expected `dagger call …`.")
-    return words[1:]
-
-
 def located(line: str, report: Path) -> str:
     """Return a line whose files of the report are those in this folder.
 
     Raises:
-        CommandError: no line, or one with a value that the report does not have.
+        CommandError: not a line that may be run, or one with a value that the report does not have.
 
     """
     arguments = arguments_of(line)
@@ -124,7 +135,7 @@ def located(line: str, report: Path) -> str:
 
 def _again(line: str, failures: list[Failure], shared: Sequence[str], to: TextIO) -> bool:
     """Run a line; return whether everything that failed before failed again."""
-    to.write(f"$ {line}\n")
+    to.write(f"$ {printable(line)}\n")
     to.flush()
     code, output = _run([*shared, *arguments_of(line)])
     if code == 0:

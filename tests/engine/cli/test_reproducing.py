@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.engine.cli.changes import Consent
 from pipeline.engine.cli.failures import CommandError
-from pipeline.engine.cli.reproducing import Failure, arguments_of, failures_of, located, reproduce
+from pipeline.engine.cli.permitted import arguments_of
+from pipeline.engine.cli.reproducing import Failure, failures_of, located, reproduce
 
 from .conftest import MODULES
 
 PLAIN = MODULES / "plain"
+YES = Consent(given=True, ask=None)
+EMBEDDED = ["--engine=embedded"]
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FAILURE = {"variant": "cpu", "step": "test", "name": "t::no_such", "message": "assert 1 == 2\nmore"}
 
 
@@ -22,38 +27,42 @@ def report(folder: Path, *failures: dict[str, str], version: int = 1) -> Path:
     return folder
 
 
-def test_a_failure_that_comes_again_is_told(tmp_path):
+def test_a_failure_that_comes_again_is_told(tmp_path, monkeypatch):
     """The output names the same test: exit status 0."""
-    line = f"wheelhouse call -m {PLAIN} no_such"
+    monkeypatch.chdir(PLAIN)
+    line = "wheelhouse call no_such"
     out = io.StringIO()
 
-    assert reproduce([str(report(tmp_path, FAILURE | {"wheelhouse": line}))], ["--engine=embedded"], out) == 0
+    assert reproduce([str(report(tmp_path, FAILURE | {"wheelhouse": line}))], EMBEDDED, YES, out) == 0
     assert out.getvalue() == f"$ {line}\nthe same failure: cpu test: t::no_such: assert 1 == 2\n"
 
 
-def test_another_failure_is_not_the_same(tmp_path):
+def test_another_failure_is_not_the_same(tmp_path, monkeypatch):
     """A line that fails for another reason does not reproduce: exit status 1."""
-    line = f"wheelhouse call -m {PLAIN} other"
+    monkeypatch.chdir(PLAIN)
+    line = "wheelhouse call other"
     out = io.StringIO()
 
-    assert reproduce([str(report(tmp_path, FAILURE | {"wheelhouse": line}))], ["--engine=embedded"], out) == 1
+    assert reproduce([str(report(tmp_path, FAILURE | {"wheelhouse": line}))], EMBEDDED, YES, out) == 1
     assert "not reproduced: it failed with something else" in out.getvalue()
 
 
-def test_what_passes_now_is_not_reproduced(tmp_path):
+def test_what_passes_now_is_not_reproduced(tmp_path, monkeypatch):
     """Exit status 1, and the words say that it passed."""
-    line = f"wheelhouse call -m {PLAIN} --help"
+    monkeypatch.chdir(PLAIN)
+    line = "wheelhouse call --word=w word-back"
     out = io.StringIO()
 
-    assert reproduce([str(report(tmp_path, FAILURE | {"wheelhouse": line}))], ["--engine=embedded"], out) == 1
+    assert reproduce([str(report(tmp_path, FAILURE | {"wheelhouse": line}))], EMBEDDED, YES, out) == 1
     assert out.getvalue().endswith("not reproduced: it passed\n")
 
 
-def test_a_line_alone_may_be_either_programs():
+def test_a_line_alone_may_be_either_programs(monkeypatch):
     """The line of a job page is taken as it is, also for Dagger."""
+    monkeypatch.chdir(PLAIN)
     out = io.StringIO()
 
-    assert reproduce([f"dagger call -m {PLAIN} no_such"], ["--engine=embedded"], out) == 0
+    assert reproduce(["dagger call no_such"], EMBEDDED, YES, out) == 0
     assert out.getvalue().endswith("it failed: exit code 1\n")
 
 
@@ -84,12 +93,67 @@ def test_a_failure_of_another_day_is_the_same():
 
 
 @pytest.mark.parametrize(
-    "line", ["rm -rf /", "wheelhouse prune", "dagger call", "sh -c 'dagger call x'", "'"]
+    "line",
+    [
+        "rm -rf /",
+        "wheelhouse prune",
+        "dagger call",
+        "sh -c 'dagger call x'",
+        "'",
+        "wheelhouse call -m report/evil check",
+        "wheelhouse call --mod=report/evil check",
+        "wheelhouse call -m./evil check",
+        f"wheelhouse call -m file:///tmp/evil@{COMMIT} check",
+        "wheelhouse call -m github.com/some/one check",
+        "wheelhouse call -m github.com/some/one@main check",
+        f"wheelhouse call -m github.com/some/one@{COMMIT} -m report/evil check",
+        "wheelhouse call publish --key=cmd://id",
+        "wheelhouse call '--key=CMD:touch /tmp/x' publish",
+        "wheelhouse call -o /root/.profile build",
+        "wheelhouse call build --output=/root/.profile",
+        "wheelhouse call build export --path=/root/.profile",
+        "wheelhouse call -y lock",
+        "wheelhouse call --interactive-command=sh build",
+    ],
 )
-def test_only_calls_are_run(line):
-    """A report from elsewhere cannot make us run anything but a function."""
+def test_only_calls_of_a_named_function_are_run(line, tmp_path):
+    """A stranger's report cannot load a module of its own, run a command, or write a file."""
     with pytest.raises(CommandError):
         arguments_of(line)
+    with pytest.raises(CommandError):
+        reproduce([str(report(tmp_path, FAILURE | {"wheelhouse": line}))], EMBEDDED, YES, io.StringIO())
+
+
+def test_a_module_at_a_commit_may_be_run():
+    """What `ci` prints: the module by address and commit, and flags with values."""
+    line = f"wheelhouse call -m github.com/some/one@{COMMIT} --source=x scan --variant=cpu"
+
+    assert arguments_of(line) == line.split()[1:]
+
+
+def test_nothing_is_run_before_somebody_agrees(tmp_path, monkeypatch):
+    """The line is shown, control characters too; "no" runs nothing."""
+    monkeypatch.chdir(PLAIN)
+    folder = report(tmp_path, FAILURE | {"wheelhouse": "wheelhouse call '--word=\x1b[8mx' no_such"})
+    asked: list[str] = []
+    out = io.StringIO()
+
+    def refuse(question: str) -> bool:
+        asked.append(out.getvalue())
+        assert question == "Run this line? [y/N] "
+        return False
+
+    assert reproduce([str(folder)], EMBEDDED, Consent(given=False, ask=refuse), out) == 1
+    assert asked == ["  wheelhouse call '--word=\\x1b[8mx' no_such\n"]
+    assert out.getvalue() == f"{asked[0]}Nothing was run.\n"
+
+
+def test_nothing_is_run_where_nobody_can_be_asked(tmp_path):
+    """Without a terminal the consent is a flag."""
+    folder = report(tmp_path, FAILURE | {"wheelhouse": "wheelhouse call no_such"})
+
+    with pytest.raises(CommandError, match="--yes"):
+        reproduce([str(folder)], EMBEDDED, Consent(given=False, ask=None), io.StringIO())
 
 
 def test_a_report_of_another_version_is_refused(tmp_path):
