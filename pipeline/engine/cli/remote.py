@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Final, Self
 
 from pipeline.engine.cli.failures import ModuleLoadError
+from pipeline.engine.repositories import git_dir_of, settings_env, without_settings
 from pipeline.engine.store import Store
 
 REMOTE: Final = re.compile(r"(?:https?|ssh|git)://|git@|(?:github\.com|gitlab\.com|bitbucket\.org)/")
 """How a module of elsewhere begins. Source: the address forms of `dagger -m`, v0.21."""
-UPLOAD: Final = "git -c uploadpack.allowAnySHA1InWant=true upload-pack"
-"""What serves a repository of this machine; code hosts have a program of their own."""
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
@@ -66,27 +65,32 @@ def local_copy(reference: str, workdir: Path) -> Path:
     place = store.modules / name
     store.used(name)
     if not (remote.is_commit and place.is_dir()):
-        _fetch(remote, _origin(remote, workdir), place)
+        _fetch(remote, workdir, place)
     return place / remote.folder
 
 
-def _origin(remote: Remote, workdir: Path) -> str:
-    """Return where to fetch from: this repository where it has the commit, else the address."""
-    if not remote.is_commit:
+def _origin(remote: Remote, workdir: Path, scratch: Path) -> str:
+    """Return where to fetch from: the repository around the working folder, if it has the commit.
+
+    That repository is read without its settings, which may be another user's.
+    """
+    around = next((found for one in (workdir, *workdir.parents) if (found := git_dir_of(one))), None)
+    if not remote.is_commit or around is None:
         return remote.url
-    found = _git("-C", str(workdir), "cat-file", "-e", f"{remote.ref}^{{commit}}")
-    top = _git("-C", str(workdir), "rev-parse", "--show-toplevel") if found.returncode == 0 else found
-    return top.stdout.strip() if top.returncode == 0 else remote.url
+    here = without_settings(around, scratch)
+    known = _git("--git-dir", str(here), "cat-file", "-e", f"{remote.ref}^{{commit}}")
+    return here.as_uri() if known.returncode == 0 else remote.url
 
 
-def _fetch(remote: Remote, origin: str, place: Path) -> None:
-    """Clone beside the place and rename: what is killed half way is never taken for a module."""
+def _fetch(remote: Remote, workdir: Path, place: Path) -> None:
+    """Clone next to the place and rename: a clone that was interrupted is never taken for a module."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".clone-") as folder:
         clone = Path(folder) / "module"
+        origin = _origin(remote, workdir, Path(folder))
         _need(_git("init", "--quiet", str(clone)), remote)
         # A commit of a pull request is on no branch: it is asked for by name, here and on code hosts.
-        fetch = ("fetch", "--quiet", "--depth=1", f"--upload-pack={UPLOAD}", origin, remote.ref or "HEAD")
+        fetch = ("fetch", "--quiet", "--depth=1", "--", origin, remote.ref or "HEAD")
         _need(_git("-C", str(clone), *fetch), remote)
         _need(_git("-C", str(clone), "checkout", "--quiet", "--detach", "FETCH_HEAD"), remote)
         shutil.rmtree(place, ignore_errors=True)
@@ -105,4 +109,7 @@ def _need(done: "subprocess.CompletedProcess[str]", remote: Remote) -> None:
 def _git(*words: str) -> "subprocess.CompletedProcess[str]":
     # No prompt for a password: a command that waits for nobody looks like one that hangs.
     command: Sequence[str] = ("git", "-c", "core.askPass=true", "-c", "credential.interactive=false", *words)
-    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    env = {**os.environ, **settings_env()}
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=env
+    )

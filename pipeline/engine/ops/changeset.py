@@ -123,11 +123,15 @@ async def _git_diff(engine: Engine, state: ChangesetState, *options: str) -> Com
             "--no-index",
             "--no-prefix",
             "--no-color",
+            "--no-ext-diff",
+            "--no-textconv",
             *options,
             "a",
             "b",
         ]
         env = {"PATH": engine.environ.get("PATH", ""), "GIT_CONFIG_GLOBAL": "/dev/null"}
+        # The store may be inside somebody's repository, whose settings are not ours.
+        env["GIT_CEILING_DIRECTORIES"] = str(scratch.parent)
         done = await engine.runner.run(words, env=env)
     if done.returncode > DIFFERENT:
         raise EngineError(f"git diff: {done.error_text}")

@@ -13,7 +13,7 @@ from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.handlers import operation
 from pipeline.engine.ops.filesystem import checked_directory
-from pipeline.engine.ops.git import auth_of, git, place_of, resolve_ref
+from pipeline.engine.ops.git import auth_of, folder_of, git, local_git_dir, place_of, resolve_ref
 from pipeline.engine.states import ChangesetState, DirectoryState, GitState, Snapshot
 
 
@@ -30,8 +30,11 @@ async def uncommitted(engine: Engine, op: Op) -> ChangesetState:
 
 async def _worktree(engine: Engine, state: GitState) -> Snapshot:
     """Return what git would commit of a repository's files: all but those that it ignores."""
-    source = await place_of(engine, state)
-    listed = await git(engine, "-C", source, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    source = await folder_of(engine, state)
+    git_dir = await local_git_dir(engine, state)
+    tree = {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(source)}
+    words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    listed = await git(engine, "-C", str(source), *words, env=tree)
     names = sorted({name for name in listed.text.split("\0") if name and not _is_folder(Path(source, name))})
 
     def make(made: Path) -> None:
@@ -81,11 +84,10 @@ async def checkout(engine: Engine, state: GitState, how: Checkout = Checkout()) 
         with engine.store.scratch(engine.session) as scratch:
             work = scratch / "work"
             await git(engine, "init", "-q", str(work))
-            source = f"file://{place}" if state.repository or state.folder else place
             options = ["--depth", str(how.depth)] if how.depth > 0 else []
             options += ["--tags"] if how.tags else []
-            local = ["-c", "uploadpack.allowAnySHA1InWant=true", "-c", "protocol.file.allow=always"]
-            await git(engine, *local, "-C", str(work), "fetch", "-q", *options, source, state.commit, env=env)
+            fetch = ["-c", "protocol.file.allow=always", "-C", str(work), "fetch", "-q", *options]
+            await git(engine, *fetch, "--", place, state.commit, env=env)
             await git(
                 engine, "-C", str(work), "-c", "advice.detachedHead=false", "checkout", "-q", state.commit
             )

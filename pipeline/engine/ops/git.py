@@ -4,12 +4,14 @@ import re
 import shlex
 import urllib.parse
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.handlers import operation
+from pipeline.engine.repositories import git_dir_of, settings_env, without_settings
 from pipeline.engine.runner import Completed
 from pipeline.engine.states import GitState
 
@@ -18,12 +20,8 @@ VERSION: Final = re.compile(r"v(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+)
 """v1, v1.2, v1.2.3, v1.2.3-rc.1+build."""
 PORTS: Final = {"http": 80, "https": 443, "git": 9418, "ssh": 22}
 """Where each scheme's server listens."""
-QUIET: Final = {
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_CONFIG_COUNT": "1",
-    "GIT_CONFIG_KEY_0": "safe.directory",
-    "GIT_CONFIG_VALUE_0": "*",
-}
+REMOTE: Final = re.compile(r"(?!file:)(?:\w[\w+.-]*://|[^/]+@|[^/]+:)")
+"""How an address that is not a path of this machine begins."""
 
 
 async def git(engine: Engine, *words: str, env: dict[str, str] | None = None) -> Completed:
@@ -33,7 +31,8 @@ async def git(engine: Engine, *words: str, env: dict[str, str] | None = None) ->
         for name in ("PATH", "HOME", "SSH_AUTH_SOCK", "GIT_SSL_CAINFO")
         if name in engine.environ
     }
-    done = await engine.runner.run(["git", *words], env=keep | QUIET | (env or {}))
+    quiet = {"GIT_TERMINAL_PROMPT": "0", **settings_env()}
+    done = await engine.runner.run(["git", *words], env=keep | quiet | (env or {}))
     if done.returncode:
         raise EngineError(f"git {words[-1]}: {engine.secrets.scrub(done.error_text)}")
     return done
@@ -41,7 +40,7 @@ async def git(engine: Engine, *words: str, env: dict[str, str] | None = None) ->
 
 async def auth_of(engine: Engine, state: GitState) -> dict[str, str]:
     """Return the environment that tells git who asks and who answers, without an argument list."""
-    settings = [(QUIET["GIT_CONFIG_KEY_0"], QUIET["GIT_CONFIG_VALUE_0"])]
+    settings: list[tuple[str, str]] = []
     if state.auth_header is not None or state.auth is not None:
         settings.append(("http.extraHeader", f"Authorization: {await _credentials(engine, state)}"))
     if state.service is not None:
@@ -49,10 +48,7 @@ async def auth_of(engine: Engine, state: GitState) -> dict[str, str]:
         place = await engine.services.reach(engine, state.service, parts.port or PORTS.get(parts.scheme, 80))
         base = f"{parts.scheme}://{parts.netloc}/"
         settings.append((f"url.{parts.scheme}://{place}/.insteadOf", base))
-    env = {"GIT_CONFIG_COUNT": str(len(settings))}
-    for number, (name, value) in enumerate(settings):
-        env |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-    return env | _ssh(engine, state)
+    return settings_env(*settings) | _ssh(engine, state)
 
 
 async def _credentials(engine: Engine, state: GitState) -> str:
@@ -78,13 +74,30 @@ def _ssh(engine: Engine, state: GitState) -> dict[str, str]:
 
 
 async def place_of(engine: Engine, state: GitState) -> str:
-    """Return what git reads the repository from."""
-    if state.repository is None:
-        return state.folder or state.url
-    path = await engine.path_of(state.repository)
-    if not (path / ".git").exists() and not (path / "HEAD").exists():
+    """Return what git reads the repository from: an address, or a git directory without foreign settings."""
+    if state.repository is None and not state.folder:
+        if state.url.startswith("-"):
+            raise EngineError(f"git repository {state.url!r}: expected a URL")
+        if REMOTE.match(state.url):
+            return state.url
+    return (await local_git_dir(engine, state)).as_uri()
+
+
+async def local_git_dir(engine: Engine, state: GitState) -> Path:
+    """Return a git directory with the content of a local repository and settings of our own."""
+    path = await folder_of(engine, state)
+    found = git_dir_of(path)
+    # A directory of the graph is read as if nothing else were there.
+    if found is None or (state.repository and not found.resolve().is_relative_to(path.resolve())):
         raise EngineError("not a git repository: no .git in this directory")
-    return str(path)
+    return without_settings(found, engine.buildah.tmpfs)
+
+
+async def folder_of(engine: Engine, state: GitState) -> Path:
+    """Return the folder of a local repository."""
+    if state.repository is not None:
+        return await engine.path_of(state.repository)
+    return Path(state.folder or urllib.parse.unquote(state.url.removeprefix("file://")))
 
 
 @operation("Directory.asGit")
@@ -103,7 +116,7 @@ async def resolve_ref(engine: Engine, state: GitState, ref: str) -> str:
     if COMMIT.fullmatch(ref):
         return ref
     place = await place_of(engine, state)
-    done = await git(engine, "ls-remote", place, env=await auth_of(engine, state))
+    done = await git(engine, "ls-remote", "--", place, env=await auth_of(engine, state))
     found = {name: commit for commit, name in (line.split("\t") for line in done.text.splitlines())}
     for name in (ref, f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}", f"{ref}^{{}}"):
         if name in found:
@@ -152,6 +165,7 @@ async def names(engine: Engine, op: Op) -> list[str]:
         "ls-remote",
         "--refs",
         f"--{kind}",
+        "--",
         await place_of(engine, state),
         *(op.args.get("patterns") or []),
     ]
@@ -168,6 +182,7 @@ async def latest_version(engine: Engine, op: Op) -> GitState:
         "ls-remote",
         "--refs",
         "--tags",
+        "--",
         await place_of(engine, state),
         env=await auth_of(engine, state),
     )
@@ -197,8 +212,7 @@ async def common_ancestor(engine: Engine, op: Op) -> GitState:
         await git(engine, "init", "-q", "--bare", bare)
         for one in (state, other):
             place = await place_of(engine, one)
-            source = f"file://{place}" if one.repository or one.folder else place
-            fetch = ["-c", "protocol.file.allow=always", "-C", bare, "fetch", "-q", source, one.commit]
+            fetch = ["-c", "protocol.file.allow=always", "-C", bare, "fetch", "-q", "--", place, one.commit]
             await git(engine, *fetch, env=await auth_of(engine, one))
         done = await git(engine, "-C", bare, "merge-base", state.commit, other.commit)
     return replace(state, ref=done.text.strip(), commit=done.text.strip())
