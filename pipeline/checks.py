@@ -13,7 +13,7 @@ from pipeline.branches import at_once
 from pipeline.builder import EPOCH, Builder, program_files
 from pipeline.config import Config
 from pipeline.errors import ChecksFailedError
-from pipeline.images import APP, INSTALLER, MODELS, USER, VENV
+from pipeline.images import APP, INSTALLER, MODELS, USER, VENV, health_probe
 from pipeline.packages import with_programs
 from pipeline.variants import VARIANTS, Variant
 
@@ -110,11 +110,15 @@ async def _outcomes(builder: Builder, subject: Subject) -> list[Outcome]:
 
 
 async def _http(builder: Builder, subject: Subject) -> Outcome:
-    """Start the image's command under a supervisor as a service, and check it from a second container."""
+    """Start the image's command under a supervisor as a service, and check it from a second container.
+
+    A worker is checked the same way: that it runs, is well, ends on SIGTERM and starts again.
+    """
     service = subject.config.service
-    base, supervisor = f"http://app:{service.port}", f"http://app:{SUPERVISOR}"
+    base, supervisor = f"http://app:{service.port or SUPERVISOR}", f"http://app:{SUPERVISOR}"
     check = ["python3", "-m", "service_check", "--base", base, "--supervisor", supervisor, "--out", "/out"]
-    check += ["--health", service.health, "--ready", service.ready or service.health]
+    check += ["--health", service.health or "", "--ready", service.ready_path]
+    check += ["--protocol", service.protocol, *(["--probe"] if health_probe(service) else [])]
     check += ["--seconds", str(service.test_timeout)]
     reference = f"{service.tests}/reference.json" if service.tests else ""
     if reference and await subject.source.glob(reference) and subject.config.variant(subject.variant).models:
@@ -136,12 +140,14 @@ def supervised(subject: Subject) -> dagger.Service:
     container has a health check, Dagger waits for that, whatever its ports are.
     """
     service = subject.config.service
-    command = ["python", "/programs/supervise.py", "--port", str(SUPERVISOR), "--", *service.command]
+    probe = json.dumps(health_probe(service))
+    command = ["python", "/programs/supervise.py", "--port", str(SUPERVISOR), "--probe", probe]
+    command += ["--", *service.command]
+    image = subject.image.without_exposed_port(service.port) if service.port else subject.image
     return (
-        subject.image.with_mounted_directory("/programs", program_files("supervise.py"))
+        image.with_mounted_directory("/programs", program_files("supervise.py"))
         .with_mounted_temp("/tmp")  # noqa: S108 - the path inside the container
         .without_docker_healthcheck()
-        .without_exposed_port(service.port)
         .with_exposed_port(SUPERVISOR)
         .with_default_args(command)
         .as_service()

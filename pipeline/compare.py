@@ -138,15 +138,15 @@ async def _starts(assembly: Assembly, image: dagger.Container, wanted: Compariso
     service = assembly.config.service
     command = [*(await image.entrypoint()), *(await image.default_args())]
     measure = ["python", "/programs/start_times.py", "--control", str(CONTROL), "--runs", str(RUNS)]
-    measure += ["--port", str(service.port), "--ready", service.ready or service.health]
+    measure += ["--port", str(service.port), "--ready", service.ready_path]
     measure += ["--embed"] if assembly.config.variant(wanted.variant).models else []
+    image = image.without_exposed_port(service.port) if service.port else image
     measured = (
         image.with_mounted_directory("/programs", program_files("start_times.py"))
         .with_mounted_temp("/tmp")  # noqa: S108 - the path inside the container
         .with_env_variable("WHEELHOUSE_NOW", wanted.now)
         # Dagger would wait for the health of a service that is stopped again and again.
         .without_docker_healthcheck()
-        .without_exposed_port(service.port)
         .with_exposed_port(CONTROL)
         .as_service(args=[*measure, "--", *command])
     )

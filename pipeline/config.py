@@ -1,17 +1,23 @@
 """What the service declares about its image: `[tool.wheelhouse]` of its own pyproject.toml."""
 
-import re
-import tomllib
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
+from pipeline.config_errors import TABLE, place, sentences
+from pipeline.config_rules import contradictions
 from pipeline.errors import ConfigError, near_miss
+from pipeline.projects import tables_of
 from pipeline.scan_config import Ignored, ScanConfig
 from pipeline.variants import Variant
 from pipeline.verify_config import ROWS, VerifyConfig
-
-TABLE: Final = "tool.wheelhouse"
 
 
 def _inside(path: str) -> str:
@@ -20,15 +26,28 @@ def _inside(path: str) -> str:
     return path
 
 
+def _distinct(words: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := [word for number, word in enumerate(words) if word in words[:number]]:
+        raise ValueError(f"each item once ({twice[0]!r} is there twice)")
+    return words
+
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Licence = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*( WITH [A-Za-z0-9][A-Za-z0-9.+_-]*)?$")
 ]
-RelativePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside)]
+Licences = Annotated[tuple[Licence, ...], AfterValidator(_distinct)]
+Names = Annotated[tuple[Name, ...], AfterValidator(_distinct)]
+DebianPackage = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
+DebianPackages = Annotated[tuple[DebianPackage, ...], AfterValidator(_distinct)]
+RelativePath = Annotated[str, StringConstraints(pattern=r"\S"), AfterValidator(_inside)]
+RelativePaths = Annotated[tuple[RelativePath, ...], AfterValidator(_distinct)]
 UrlPath = Annotated[str, StringConstraints(pattern=r"^/")]
 PythonVersion = Annotated[str, StringConstraints(pattern=r"^3\.[0-9]+$")]
-Words = Annotated[tuple[str, ...], Field(min_length=1)]
+Words = Annotated[tuple[Annotated[str, StringConstraints(pattern=r"\S")], ...], Field(min_length=1)]
+Variables = dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str]
 Export = Literal["onnx-int8", "onnx-fp16", "onnx-fp32", "hub"]
+Protocol = Literal["http", "grpc", "tcp", "none"]
 
 
 class Declared(BaseModel):
@@ -44,7 +63,7 @@ class ModelConfig(Declared):
     """`hf://owner/name@<40-hex commit>`, `wheel://name==version/path`, `https://…`, `oci://…@sha256:…` or `dir://path`."""
     mirrors: tuple[str, ...] = ()
     """Other places of the same bytes, tried in order; models.lock decides whether they are the same."""
-    files: tuple[RelativePath, ...] = ()
+    files: RelativePaths = ()
     """The files wanted; none: those that the loader of the source chooses."""
     export: Export = "onnx-int8"
     """Runtime format made in the builder; `hub` keeps the cache layout of the hub for torch users."""
@@ -55,9 +74,9 @@ class ModelConfig(Declared):
 class VariantConfig(Declared):
     """One image variant of the service."""
 
-    extras: tuple[Name, ...] = ()
+    extras: Names = ()
     """Extras of the project that this image installs."""
-    models: tuple[Name, ...] = ()
+    models: Names = ()
     """Names of `[tool.wheelhouse.models]` tables placed under /models."""
     export: Export | None = None
     """Runtime format of this variant's models where it differs from the model's own."""
@@ -67,13 +86,13 @@ class VariantConfig(Declared):
     """Largest accepted sum of the zstd layers in MB (10^6 bytes)."""
     budget_unopened_mb: Annotated[int, Field(gt=0)] | None = None
     """Largest accepted size in MB of the files that nothing opens until the service is ready."""
-    os_packages: tuple[Name, ...] = ()
-    """Debian packages for the runtime beyond those that ELF files ask for."""
-    build_packages: tuple[Name, ...] = ()
+    os_packages: DebianPackages = ()
+    """Debian packages of the image, each with what it depends on: programs, data, settings."""
+    build_packages: DebianPackages = ()
     """Debian packages for compiling source distributions, e.g. libpq-dev; never in the image."""
-    keep: tuple[Name, ...] = ()
+    keep: Names = ()
     """Names of prune rules that this variant switches off."""
-    env: dict[str, str] = Field(default_factory=dict)
+    env: Variables = Field(default_factory=dict)
     """Environment of this image on top of `[tool.wheelhouse.env]`."""
 
 
@@ -84,31 +103,44 @@ class ServiceConfig(Declared):
     """Python of the image, as X.Y."""
     command: Words
     """Program and arguments that the image starts, run from /srv/app."""
-    packages: Annotated[tuple[RelativePath, ...], Field(min_length=1)]
+    packages: Annotated[RelativePaths, Field(min_length=1)]
     """Folders or files of the source that enter the image, each under /srv/app by its last name."""
+    include: RelativePaths = ()
+    """Patterns as in .dockerignore: files of `packages` that enter although something leaves them out."""
     tests: RelativePath | None = None
     """Folder of the service's own tests; run inside the image, never part of it."""
     test_timeout: Annotated[int, Field(gt=0, le=7200)] = 600
     """Seconds after which tests that hang are ended; their reports and logs are kept."""
-    port: Annotated[int, Field(gt=0, lt=65536)] = 8000
-    """TCP port that the service listens on."""
-    health: UrlPath = "/health"
-    """Path that answers 200 while the process lives."""
+    protocol: Protocol = "http"
+    """Protocol of `port`; `none` for a worker, by itself where `command` starts celery, rq or the like."""
+    port: Annotated[int, Field(gt=0, lt=65536)] | None = None
+    """TCP port that the service listens on; 8000 unless `protocol` is `none`."""
+    health: UrlPath | None = None
+    """Path that answers 200 while the process lives; `/health` where `protocol` is `http`."""
+    health_command: Words | None = None
+    """Health check instead of a request to `port`: a program that ends with 0 while all is well."""
     ready: UrlPath | None = None
     """Path that answers 200 once requests can be served; none: `health`."""
-    env: dict[str, str] = Field(default_factory=dict)
+    shell: bool = False
+    """Whether the image has /bin/sh (dash), for a command or a library that starts programs through it."""
+    env: Variables = Field(default_factory=dict)
     """Environment of every image."""
     variants: dict[Literal["api", "cpu", "gpu"], VariantConfig]
     """The images that can be built."""
     models: dict[Name, ModelConfig] = Field(default_factory=dict)
     """Models by name."""
-    licences: tuple[Licence, ...] = ()
+    licences: Licences = ()
     """Licences of models and packages allowed beyond the usual open ones, as SPDX identifiers,
     `WITH` an exception where that matters."""
     scan: ScanConfig = ScanConfig()
     """What fails a scan."""
     verify: VerifyConfig = VerifyConfig()
     """What `verify` and `test` accept."""
+
+    @property
+    def ready_path(self) -> str:
+        """Return the path that says whether requests can be served; "" for a service without HTTP."""
+        return self.ready or self.health or ""
 
 
 class ProjectTable(BaseModel):
@@ -126,6 +158,8 @@ class ProjectTable(BaseModel):
     )
     urls: dict[str, str] = Field(default_factory=dict)
     scripts: dict[str, str] = Field(default_factory=dict)
+    entry_points: dict[str, dict[str, str]] = Field(default_factory=dict, alias="entry-points")
+    requires_python: str = Field(default="", alias="requires-python")
 
 
 class Config(Declared):
@@ -143,32 +177,18 @@ class Config(Declared):
         """Return the checked configuration of a pyproject.toml text.
 
         Raises:
-            ConfigError: not TOML, no such table, a wrong key or value, or an extra or
-                model that nothing declares.
+            ConfigError: not TOML, no such table, a wrong key or value, or values that contradict each
+                other; every one is listed.
 
         """
         try:
-            tables = tomllib.loads(pyproject)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError.of(
-                f"pyproject.toml is not TOML: {error}", expected="a TOML file", do="Correct that line."
-            ) from error
-        service = tables.get("tool", {}).get("wheelhouse")
-        if service is None:
-            raise ConfigError.of(
-                f"pyproject.toml has no [{TABLE}]",
-                expected="a table with command, packages and variants",
-                do="Copy the one of the reference service (app/pyproject.toml) and adapt it.",
-            )
-        try:
-            groups = frozenset(tables.get("dependency-groups", {}))
-            project = tables.get("project", {})
-            indexes = [index.get("url") for index in tables.get("tool", {}).get("uv", {}).get("index", [])]
-            parts = {"project": project, "service": service, "groups": groups, "indexes": indexes}
-            config = cls.model_validate(parts)
+            config = cls.model_validate_json(tables_of(pyproject), strict=True)
         except ValidationError as error:
-            raise ConfigError("\n".join(_explain(detail) for detail in error.errors())) from error
-        _check_references(config)
+            raise ConfigError(sentences(pyproject, error.errors(), _legal_keys)) from error
+        _check_references(config, pyproject)
+        if wrong := contradictions(config):
+            lines = (f"{place(pyproject, table, key)}[{table}] {found}" for key, found, table in wrong)
+            raise ConfigError("\n".join(lines))
         return config
 
     def variant(self, variant: Variant) -> VariantConfig:
@@ -199,47 +219,20 @@ class Config(Declared):
         return (*self.project.dependencies, *chosen)
 
 
-def _check_references(config: Config) -> None:
+def _check_references(config: Config, text: str) -> None:
     for name, variant in config.service.variants.items():
-        _known(f"variants.{name}.extras", variant.extras, config.project.optional_dependencies)
-        _known(f"variants.{name}.models", variant.models, config.service.models)
+        _known(text, f"variants.{name}.extras", variant.extras, config.project.optional_dependencies)
+        _known(text, f"variants.{name}.models", variant.models, config.service.models)
 
 
-def _known(key: str, words: tuple[str, ...], known: dict[str, Any]) -> None:
+def _known(text: str, key: str, words: tuple[str, ...], known: dict[str, Any]) -> None:
     for word in words:
         if word not in known:
             raise ConfigError.of(
-                f"[{TABLE}] {key} names {word!r}{near_miss(word, known)}",
+                f"{place(text, TABLE, key)}[{TABLE}] {key} names {word!r}{near_miss(word, known)}",
                 expected=f"one of {', '.join(sorted(known)) or '(none is declared)'}",
-                do=f"Correct {key} in pyproject.toml.",
+                do=f"Fix {key}.",
             )
-
-
-def _explain(detail: Any) -> str:
-    """Return one line about one pydantic finding: key, found, legal, near miss, do."""
-    scope, *rest = [str(part) for part in detail["loc"]]
-    table = "project" if scope == "project" else TABLE
-    key = ".".join(part for part in rest if part != "[key]")
-    if detail["type"] == "extra_forbidden":
-        legal = _legal_keys(rest[:-1])
-        return (
-            f"[{table}] unknown key {key!r}{near_miss(rest[-1], legal)}; "
-            f"expected one of {', '.join(legal)}. Correct it in pyproject.toml."
-        )
-    if detail["type"] == "missing":
-        return f"[{table}] has no key {key!r}; expected it to be set. Add it to pyproject.toml."
-    choices = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
-    found = f"{key} = {detail['input']!r}{near_miss(str(detail['input']), choices)}"
-    return f"[{table}] {found}; expected {_expected(detail)}. Correct it in pyproject.toml."
-
-
-def _expected(detail: Any) -> str:
-    if detail["type"] == "string_pattern_mismatch":
-        return f"text that matches {detail['ctx']['pattern']}"
-    if detail["type"] == "literal_error":
-        return f"one of {detail['ctx']['expected']}"
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]
 
 
 def _legal_keys(path: list[str]) -> list[str]:

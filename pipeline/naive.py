@@ -70,7 +70,8 @@ class Naive:
         for name, value in self.env.items():
             image = image.with_env_variable(name, value)
         port = assembly.config.service.port
-        return image.without_entrypoint().with_default_args(list(self.command)).with_exposed_port(port)
+        image = image.without_entrypoint().with_default_args(list(self.command))
+        return image.with_exposed_port(port) if port else image
 
     @property
     def dockerfile(self) -> str:
@@ -101,7 +102,7 @@ async def naive(assembly: Assembly, variant: Variant, *, base: str, torch: bool)
     if torch or HUB_LAYOUT in assembly.config.exports(variant).values():
         env |= {"HF_HUB_CACHE": MODELS, "HF_HUB_OFFLINE": "1"}
     if torch:
-        env |= {"MODEL": _hub_model(assembly, variant), "READY": service.ready or service.health}
+        env |= {"MODEL": _hub_model(assembly, variant), "READY": service.ready_path}
         listen = ("--host", "0.0.0.0", "--port", str(service.port))  # noqa: S104 - a container's only interface
         command: tuple[str, ...] = ("uvicorn", "torch_service:app", *listen)
         lines: tuple[str, ...] = (*assembly.config.requirements(variant), *TORCH)

@@ -1,9 +1,10 @@
 """Start a service as its image does, and stop, start and watch it on request over HTTP.
 
-    supervise.py --port 9009 -- COMMAND…
+    supervise.py --port 9009 [--probe JSON] -- COMMAND…
 
 GET /state answers {"running", "exit_code"}, GET /log what the service wrote. POST /stop sends SIGTERM,
-POST /kill SIGKILL, POST /start starts it again; each answers at once. It runs inside the image, so
+POST /kill SIGKILL, POST /start starts it again; each answers at once. POST /probe runs the health check,
+the JSON list of --probe, and answers {"exit_code", "output"}. It runs inside the image, so
 that a service which ends or never answers leaves its log and its exit code behind.
 """
 
@@ -19,6 +20,10 @@ from typing import Final
 
 MAX_LOG: Final = 1_000_000
 """Bytes of the log that are kept, the last ones."""
+PROBE_S: Final = 25
+"""Longest wait for a health check."""
+TIMED_OUT: Final = 124
+"""Exit code of a health check that does not end. Source: timeout(1)."""
 NOT_STARTED: Final = 127
 """Exit code of a program that cannot be started. Source: POSIX shells."""
 
@@ -26,8 +31,9 @@ NOT_STARTED: Final = 127
 class Supervised:
     """Hold the service's process and what it wrote."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], probe: list[str]) -> None:
         self.command = command
+        self.check = probe
         self.log = bytearray()
         self.process: subprocess.Popen[bytes] | None = None
         self.exit_code: int | None = None
@@ -51,6 +57,18 @@ class Supervised:
             self._keep(f"[{which.name}]\n".encode())
             self.process.send_signal(which)
 
+    def probe(self) -> dict[str, object]:
+        """Run the health check; return its exit code and the end of what it wrote."""
+        try:
+            ran = subprocess.run(
+                self.check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=PROBE_S
+            )
+        except subprocess.TimeoutExpired:
+            return {"exit_code": TIMED_OUT, "output": f"no end within {PROBE_S} s"}
+        except (OSError, IndexError) as error:
+            return {"exit_code": NOT_STARTED, "output": str(error)}
+        return {"exit_code": ran.returncode, "output": ran.stdout.decode(errors="replace")[-500:]}
+
     def state(self) -> dict[str, object]:
         """Return whether the service runs, and its exit code: 128 + signal where one ended it."""
         if self.process and (code := self.process.poll()) is not None:
@@ -70,7 +88,7 @@ class Supervised:
 
 
 def server(supervised: Supervised, port: int) -> ThreadingHTTPServer:
-    """Return the server of the two questions and the three orders."""
+    """Return the server of the two questions, the three orders and the health check."""
     orders: dict[str, Callable[[], None]] = {
         "/start": supervised.start,
         "/stop": lambda: supervised.send(signal.SIGTERM),
@@ -86,6 +104,9 @@ def server(supervised: Supervised, port: int) -> ThreadingHTTPServer:
             self._answer(200 if known else 404, body)
 
         def do_POST(self) -> None:
+            if self.path == "/probe":
+                self._answer(200, json.dumps(supervised.probe()).encode())
+                return
             known = self.path in orders
             if known:
                 orders[self.path]()
@@ -107,9 +128,10 @@ def main() -> None:
     """Serve until SIGTERM; the service ends with it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--probe", type=json.loads, default=[])
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
-    supervised = Supervised(options.command)
+    supervised = Supervised(options.command, options.probe)
 
     def leave(*_: object) -> None:
         supervised.send(signal.SIGTERM)

@@ -60,8 +60,8 @@ MISTAKES = {
         "unknown key 'variants.cpu.budget', did you mean 'budget_mb'",
     ),
     "unknown key of a model": ('source = "wheel', 'sorce = "x"\nsource = "wheel', "did you mean 'source'"),
-    "wrong type": ("port = 8000", 'port = "http"', "port = 'http'; expected input should be a valid integer"),
-    "out of range": ("port = 8000", "port = 70000", "port = 70000; expected input should be less than 65536"),
+    "wrong type": ("port = 8000", 'port = "http"', "port = 'http'; expected a whole number"),
+    "out of range": ("port = 8000", "port = 70000", "port = 70000; expected a number less than 65536"),
     "missing key": ('command = ["python", "-m", "demo"]', "", "has no key 'command'"),
     "wrong variant": ("variants.cpu]", "variants.cpuu]", "did you mean 'cpu'"),
     "unknown extra": (
@@ -83,10 +83,68 @@ MISTAKES = {
     "empty packages": (
         'packages = ["demo"]',
         "packages = []",
-        "packages = []; expected tuple should have at least 1",
+        "packages = []; expected at least 1 item",
     ),
     "wrong export": ('source = "wheel', 'export = "onnx-in8"\nsource = "wheel', "did you mean 'onnx-int8'"),
-    "bad Python": ("port = 8000", 'python = "3"', "python = '3'; expected text that matches"),
+    "bad Python": ("port = 8000", 'python = "3"', "python = '3'; expected a Python 3 as X.Y"),
+    "a boolean as port": (
+        "port = 8000",
+        "port = true",
+        ":11: [tool.wheelhouse] port = true; expected a whole",
+    ),
+    "text as port": ("port = 8000", 'port = "8000"', "port = '8000'; expected a whole number"),
+    "a number as variable": (
+        "port = 8000",
+        "env = { WORKERS = 2 }",
+        "env.WORKERS = 2; expected text in quotes",
+    ),
+    "a variable with a space": (
+        "port = 8000",
+        'env = { "A B" = "x" }',
+        "name env.A B = 'A B'; expected a name",
+    ),
+    "an empty word": ('"-m", "demo"', '"-m", ""', "command, item 3 = ''; expected text that is not empty"),
+    "duplicate Debian packages": (
+        "budget_mb = 200",
+        'os_packages = ["ffmpeg", "ffmpeg"]',
+        ":15: [tool.wheelhouse] variants.cpu.os_packages = ['ffmpeg', 'ffmpeg']; expected each item once",
+    ),
+    "two folders of one name": (
+        'packages = ["demo"]',
+        'packages = ["demo", "src/demo"]',
+        "both /srv/app/demo; expected distinct last names",
+    ),
+    "a shell": (
+        '["python", "-m", "demo"]',
+        '["sh", "-c", "gunicorn $X"]',
+        "command starts 'sh'; expected a program of the image, which has no shell. Set shell = true",
+    ),
+    "a shell under a program": (
+        '["python", "-m", "demo"]',
+        '["nice", "/bin/bash", "-c", "x"]',
+        "command starts 'bash'; expected",
+    ),
+    "a worker with a port": (
+        "port = 8000",
+        'port = 8000\nprotocol = "none"',
+        'port = 8000 while protocol = "none"; expected no port',
+    ),
+    "a path without HTTP": (
+        "port = 8000",
+        'protocol = "tcp"\nhealth = "/health"',
+        "health = '/health' while protocol = 'tcp'; expected a path only with HTTP",
+    ),
+    "another Python": (
+        'version = "1.2.3"',
+        'version = "1"\nrequires-python = "<3.13"',
+        ":5: [project] requires-python = '<3.13', while the image has Python 3.13",
+    ),
+    "a wrong requirement": (
+        '"fastapi>=0.100"',
+        '"fastapi >> 1"',
+        "'fastapi >> 1' is not a valid requirement",
+    ),
+    "not UTF-8": ("[project]", "# \ufffd\n[project]", "pyproject.toml:2: not valid UTF-8"),
     "no table": ("tool.wheelhouse", "tool.warehouse", "has no [tool.wheelhouse]"),
     "not TOML": ("[project]", "[project", "pyproject.toml is not TOML"),
 }
@@ -111,3 +169,49 @@ def test_every_mistake_is_listed_at_once():
         Config.parse(text)
 
     assert len(str(caught.value).splitlines()) == 2
+
+
+POETRY = """
+[tool.poetry]
+name = "demo"
+[tool.wheelhouse]
+command = ["demo"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "do"), [(POETRY, "Move them from [tool.poetry]"), ("x = 1", "Add the table")]
+)
+def test_a_project_of_another_kind_is_told_the_way_on(text, do):
+    """Without [project] the error names the table that has the same, and the next command."""
+    with pytest.raises(ConfigError) as caught:
+        Config.parse(text)
+
+    assert "has no [project]" in str(caught.value)
+    assert do in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [
+        ('command = ["demo"]', ("http", 8000, "/health", "/health")),
+        ('command = ["demo"]\nready = "/ready"', ("http", 8000, "/health", "/ready")),
+        ('command = ["demo"]\nprotocol = "grpc"\nport = 50051', ("grpc", 50051, None, "")),
+        ('command = ["demo"]\nprotocol = "none"', ("none", None, None, "")),
+        ('command = ["/opt/venv/bin/celery", "worker"]', ("none", None, None, "")),
+        ('command = ["celery", "flower"]\nport = 5555', ("http", 5555, "/health", "/health")),
+    ],
+)
+def test_a_protocol_implies_port_and_health(service, expected):
+    """A web service needs neither key, a worker has neither port nor path, a known one says nothing."""
+    head = '[project]\nname = "demo"\n[tool.wheelhouse]\npackages = ["demo"]'
+    found = Config.parse(f"{head}\n{service}\n[tool.wheelhouse.variants.api]").service
+
+    assert (found.protocol, found.port, found.health, found.ready_path) == expected
+
+
+def test_names_of_debian_packages_may_have_a_plus():
+    """libstdc++6 is a package as good as any."""
+    text = GOOD.replace("budget_mb = 200", 'os_packages = ["libstdc++6"]')
+
+    assert Config.parse(text).variant(Variant.CPU).os_packages == ("libstdc++6",)

@@ -1,23 +1,26 @@
-"""Check a started service over HTTP and write what was found as JUnit.
+"""Check a started service from outside and write what was found as JUnit.
 
     python3 -m service_check --base http://app:8000 --supervisor http://app:9009 --health /health
-        --ready /ready --seconds 600 --out DIR [--reference FILE]
+        --ready /ready --seconds 600 --out DIR [--reference FILE] [--protocol http] [--probe]
 
 Writes http.xml, http.log, http.json (exit code and seconds) and service.log, whatever happens; exit
 status 1 when a check failed. When the service does not become ready, the checks that need it are
 skipped with that reason. With --reference the service must answer POST /v1/embeddings in the OpenAI
-shape, equal to the reference.
+shape, equal to the reference. With --protocol grpc, tcp or none the service is asked what such a service
+can be asked; with --probe also its own health check, which the supervisor runs.
 """
 
 import argparse
 import json
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from service_check.asking import Client, Deadline
 from service_check.checks import Check, Target, checks
+from service_check.plain import plain_checks
 
 NEEDED = ("start", "ready")
 """Checks without which the others say nothing."""
@@ -33,7 +36,11 @@ def main() -> int:
         options.health, options.ready, items,
     )  # fmt: skip
     started = time.monotonic()
-    suite, lines, failures = run(target)
+    if options.protocol == "http":
+        chosen = checks(target)
+    else:
+        chosen = plain_checks(options.protocol, probe=options.probe)
+    suite, lines, failures = run(target, chosen)
     end = {"exit_code": int(bool(failures)), "seconds": round(time.monotonic() - started, 3)}
     ET.ElementTree(suite).write(options.out / "http.xml", encoding="unicode", xml_declaration=True)
     (options.out / "http.log").write_text("\n".join(lines) + "\n")
@@ -42,13 +49,13 @@ def main() -> int:
     return int(bool(failures))
 
 
-def run(target: Target) -> tuple[ET.Element, list[str], int]:
+def run(target: Target, chosen: Iterable[tuple[str, Check]]) -> tuple[ET.Element, list[str], int]:
     """Return the JUnit suite, one line for each check, and how many failed."""
     suite = ET.Element("testsuite", name="http")
     lines: list[str] = []
     failed: list[str] = []
     skipped = 0
-    for name, check in checks(target):
+    for name, check in chosen:
         missing = [need for need in NEEDED if need in failed]
         started = time.monotonic()
         wrong = "" if missing else _outcome(check, target)
@@ -79,6 +86,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("--base", "--supervisor", "--health", "--ready"):
         parser.add_argument(name, required=True)
+    parser.add_argument("--protocol", choices=("http", "grpc", "tcp", "none"), default="http")
+    parser.add_argument("--probe", action="store_true", help="the image has a health check")
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--reference", type=Path)

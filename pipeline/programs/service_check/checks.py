@@ -71,12 +71,12 @@ def checks(target: Target) -> Iterator[tuple[str, Check]]:
 
 def starts(target: Target) -> str:
     """Wait until the port is open."""
-    patience = _patience(target, START_S)
+    patience = patience_of(target, START_S)
     until = time.monotonic() + patience
     while time.monotonic() < until:
         state = target.state()
         if not state["running"]:
-            return f"ended with exit code {state['exit_code']}: {_last_lines(target)}"
+            return f"ended with exit code {state['exit_code']}: {last_lines(target)}"
         try:
             target.client.connect().close()
         except OSError:
@@ -86,17 +86,17 @@ def starts(target: Target) -> str:
     host, port = target.client.address
     return (
         f"nobody listens on {host}:{port} after {patience:.0f} s; expected the service on every address "
-        f"(0.0.0.0, not 127.0.0.1), on `port`: {_last_lines(target)}"
+        f"(0.0.0.0, not 127.0.0.1), on `port`: {last_lines(target)}"
     )
 
 
 def becomes_ready(target: Target) -> str:
     """Wait until the service says that it is ready."""
-    patience = _patience(target, START_S)
+    patience = patience_of(target, START_S)
     until = time.monotonic() + patience
     while (wrong := target.client.wrong(target.ready, HTTPStatus.OK)) and time.monotonic() < until:
         if not (state := target.state())["running"]:
-            return f"ended with exit code {state['exit_code']}: {_last_lines(target)}"
+            return f"ended with exit code {state['exit_code']}: {last_lines(target)}"
         time.sleep(PAUSE_S)
     return f"{wrong} within {patience:.0f} s" if wrong else ""
 
@@ -155,7 +155,7 @@ def stops_without_loss(target: Target) -> str:
     statuses = [_finished(connection, body[len(body) // 2 :]) for connection in opened]
     lost = [status for status in statuses if status == CLOSED or (target.items and status != HTTPStatus.OK)]
     wrong = [f"{len(lost)} of {BUSY} requests in flight got no answer"] if lost else []
-    return "; ".join([*wrong, *filter(None, [_ends(target)])])
+    return "; ".join([*wrong, *filter(None, [ends(target)])])
 
 
 def restarts(target: Target) -> str:
@@ -165,7 +165,7 @@ def restarts(target: Target) -> str:
     return wrong or (difference(target.client, target.items[:1]) if target.items else "")
 
 
-def _patience(target: Target, most: float) -> float:
+def patience_of(target: Target, most: float) -> float:
     """Return how long to wait for something: at most half of the time left, the rest is for the others."""
     return min(most, target.client.deadline.left(2 * most) / 2)
 
@@ -183,9 +183,9 @@ def _finished(connection: Any, rest: bytes) -> int:
         return status_line(connection)
 
 
-def _ends(target: Target) -> str:
+def ends(target: Target) -> str:
     """Wait for the end of the process; kill one that stays."""
-    patience = _patience(target, STOP_S)
+    patience = patience_of(target, STOP_S)
     until = time.monotonic() + patience
     while (state := target.state())["running"]:
         if time.monotonic() > until:
@@ -197,5 +197,6 @@ def _ends(target: Target) -> str:
     return "" if code in ENDED_WELL else f"exit code {code} after SIGTERM, expected 0 or 143"
 
 
-def _last_lines(target: Target) -> str:
+def last_lines(target: Target) -> str:
+    """Return the end of what the service wrote."""
     return " | ".join(target.log().strip().splitlines()[-3:]) or "its log is empty"

@@ -22,6 +22,8 @@ def user(subject: Subject) -> Seen:
 def healthcheck(subject: Subject) -> Seen:
     """Look whether there is a health probe that needs no shell."""
     test = (subject.image.settings.get("Healthcheck") or {}).get("Test") or []
+    if not test and subject.facts.protocol == "none":
+        return Seen([], "none: a worker that declares no health_command")
     if not test or test[0] == "NONE":
         return Seen(["no HEALTHCHECK"])
     return Seen(["HEALTHCHECK of the form CMD-SHELL"] if test[0] != "CMD" else [], " ".join(test[:4]))
@@ -44,8 +46,9 @@ def labels(subject: Subject) -> Seen:
 def port(subject: Subject) -> Seen:
     """Look whether the service's port, and no other, is exposed."""
     found = sorted(subject.image.settings.get("ExposedPorts") or {})
-    wanted = [f"{subject.facts.port}/tcp"]
-    return Seen([] if found == wanted else [f"exposed: {', '.join(found) or 'none'}"], ", ".join(found))
+    wanted = [f"{subject.facts.port}/tcp"] if subject.facts.port else []
+    looked = ", ".join(found) or 'none: protocol = "none"'
+    return Seen([] if found == wanted else [f"exposed: {', '.join(found) or 'none'}"], looked)
 
 
 def base(subject: Subject) -> Seen:

@@ -8,6 +8,8 @@ from verify.image import Entry
 from verify.subject import SLIM, Subject
 from verify.verdict import CannotTellError, Promise, Seen
 
+DECLARED_SHELL: Final = ("/bin/dash", "/bin/sh", "/usr/bin/dash", "/usr/bin/sh")
+"""What `shell = true` of a service brings."""
 SHELLS: Final = re.compile(r"^(r?bash|d?ash|sh|zsh|k?sh|mksh|csh|tcsh|fish|busybox|toybox|sash)$")
 COMPILERS: Final = re.compile(
     r"^((.*-linux-gnu-)?(gcc|g\+\+|cc|c\+\+|cpp|clang|clang\+\+|ld|ld\..*|as|ar|gold|collect2)(-[\d.]+)?"
@@ -40,7 +42,12 @@ STICKY: Final = ("/tmp", "/var/tmp")  # noqa: S108 - the paths inside the image
 
 def shells(subject: Subject) -> Seen:
     """Look for command interpreters among what can be started."""
-    return subject.seen(_programs(subject, lambda entry: bool(SHELLS.match(entry.name))))
+    found = _programs(subject, lambda entry: bool(SHELLS.match(entry.name)))
+    if not subject.facts.shell:
+        return subject.seen(found)
+    others = [entry for entry in found if entry.path not in DECLARED_SHELL]
+    seen = subject.seen(others)
+    return Seen(seen.wrong, f"dash as /bin/sh, declared by shell = true; {seen.looked}")
 
 
 def compilers(subject: Subject) -> Seen:

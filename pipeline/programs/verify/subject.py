@@ -36,7 +36,12 @@ class Facts:
     """Image of NVIDIA's that CUDA libraries were taken from; "" where wheels bring them."""
     labels: dict[str, str] = field(default_factory=dict)
     """Labels that the image must carry."""
-    port: int = 8000
+    port: int | None = 8000
+    """None: a worker, which serves nothing."""
+    protocol: str = "http"
+    """http, grpc, tcp or none."""
+    shell: bool = False
+    """Whether the service declares that it needs /bin/sh."""
     ready: str = "/health"
     """Path that answers 200 once requests can be served."""
     epoch: int = 315532800

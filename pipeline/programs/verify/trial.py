@@ -39,6 +39,8 @@ INTERFACE_UP, SET_FLAGS = 1, 0x8914
 """Source: net/if.h, linux/sockios.h."""
 READY_S: Final = 60
 """Longest wait for readiness; a warmed CPU service needs about one second."""
+SETTLED_S: Final = 3
+"""How long a worker must run before it counts as started: one that fails ends at once."""
 WITHOUT_MODEL_S: Final = 6
 """How long a service without its model is watched; the reference service loads in 0.2 s."""
 ORPHANS: Final = 5
@@ -49,7 +51,7 @@ LIBC: Final = ctypes.CDLL(None, use_errno=True)
 class Confined:
     """One service, started as process 1 of namespaces of its own."""
 
-    def __init__(self, root: str, settings: dict[str, Any], port: int, hide: str = "") -> None:
+    def __init__(self, root: str, settings: dict[str, Any], port: int | None, hide: str = "") -> None:
         """Enter the namespaces and mount; nothing is started yet."""
         self.root, self.settings, self.port = root, settings, port
         self.log = Path(f"/tmp/service-{os.getpid()}.log")  # noqa: S108 - the pipeline's own container
@@ -95,6 +97,14 @@ class Confined:
             self.log = self.log.with_suffix(".probe")
             self._become(test[1:])
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def up(self, known: Facts, seconds: float) -> bool:
+        """Return whether the service serves, or a worker has run for a while; its health check agrees."""
+        if known.protocol == "http":
+            return self.answer(known.ready) == 200  # noqa: PLR2004
+        if known.port is None and seconds < SETTLED_S:
+            return False
+        return self.probe() in (0, None)
 
     def answer(self, path: str) -> int:
         """Return the status that the service answers with, 0 when it does not answer."""
@@ -162,24 +172,24 @@ class Started:
 
 def confined_verdicts(service: Confined, image: Image, known: Facts) -> list[Verdict]:
     """Return the verdicts about the service with its model."""
-    ready = known.ready
     started = service.start()
-    begun, answered, ended = time.monotonic(), 0, ""
-    while not ended and answered != 200 and time.monotonic() - begun < READY_S:  # noqa: PLR2004
+    begun, up, ended, seconds = time.monotonic(), False, "", 0.0
+    while not ended and not up and seconds < READY_S:
         time.sleep(0.1)
-        answered = service.answer(ready)
+        seconds = time.monotonic() - begun
+        up = service.up(known, seconds)
         ended = service.ended()
-    seconds = time.monotonic() - begun
-    if ended or answered != 200:  # noqa: PLR2004
-        found = ended or f"{ready} answered {answered or 'nothing'} for {READY_S} s"
+    if ended or not up:
+        found = ended or _silent(service, known)
         return [
             _failed("starts under restrictions", f"{found}: {service.tail()}"),
             *(_skipped(name, "the service does not start") for name in NEED_A_START),
         ]
     opened = opened_verdict(image, service.watch.paths(), whole_base=known.base == "slim", cuda=known.cuda)
     lively = service.probe()
-    probes = f"exit status {started.silent_probe} with nothing listening, {lively} with the service"
-    good = started.silent_probe not in (0, None) and lively == 0
+    none = "none declared: a worker without health_command" if lively is None else ""
+    probes = none or f"exit status {started.silent_probe} with nothing listening, {lively} with the service"
+    good = bool(none) or (started.silent_probe not in (0, None) and lively == 0)
     left = service.zombies()
     return [
         _passed("starts under restrictions", f"ready after {seconds:.1f} s"),
@@ -187,6 +197,13 @@ def confined_verdicts(service: Confined, image: Image, known: Facts) -> list[Ver
         (_failed if left else _passed)("process 1 reaps zombies", f"{left} of {ORPHANS} left"),
         opened,
     ]
+
+
+def _silent(service: Confined, known: Facts) -> str:
+    """Return what a service that is not up does."""
+    if known.protocol == "http":
+        return f"{known.ready} answered {service.answer(known.ready) or 'nothing'} for {READY_S} s"
+    return f"the health check ended with {service.probe()} for {READY_S} s"
 
 
 def modelless_verdict(service: Confined, ready: str) -> Verdict:
@@ -272,14 +289,16 @@ def _trial(options: argparse.Namespace, facts: dict[str, Any], image: Image) -> 
         base=facts.get("base", "small"),
         cuda=facts.get("cuda", False),
         port=facts["port"],
+        protocol=facts.get("protocol", "http"),
         ready=facts["ready"],
         models=tuple(facts["models"]),
     )
     settings = image.settings
     if options.only == "confined":
         return confined_verdicts(Confined(options.root, settings, known.port), image, known)
-    if not known.models:
-        return [_skipped("readiness needs the model", "the variant has no models")]
+    if not known.models or known.protocol != "http":
+        reason = "the service has no readiness path" if known.models else "the variant has no models"
+        return [_skipped("readiness needs the model", reason)]
     return [modelless_verdict(Confined(options.root, settings, known.port, hide="/models"), known.ready)]
 
 
