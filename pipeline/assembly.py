@@ -17,7 +17,7 @@ from pipeline.cache import Cache, Material, Shared
 from pipeline.checks import Subject
 from pipeline.config import Config
 from pipeline.cuda import cuda_labels, require_no_devel, with_cuda, without_cuda
-from pipeline.errors import ConfigError, LockError
+from pipeline.errors import LockError
 from pipeline.found_locks import found_lock
 from pipeline.images import (
     MODELS,
@@ -36,6 +36,7 @@ from pipeline.lock import REFRESH, Lock, check_fresh
 from pipeline.materials import TOOLS, ground_material, model_material, wheels_material
 from pipeline.models import Hub, Kitchen, model_directories, shipped
 from pipeline.packing import archived, unarchived
+from pipeline.projects import absent
 from pipeline.rootfs import base_image
 from pipeline.sbom import Subject as Listed
 from pipeline.variants import VARIANTS, Base, Variant
@@ -86,12 +87,9 @@ class Assembly:
         """
         pyproject = await sources.text(source, "pyproject.toml")
         if pyproject is None:
-            raise ConfigError.of(
-                "the source has no pyproject.toml",
-                expected="the folder of a Python project",
-                do="Pass it with --source.",
-            )
+            raise absent(await source.entries())
         config = Config.parse(pyproject)
+        await sources.require_paths(source, config)
         image = builder.image or f"python:{config.service.python}-slim"
         builder = replace(builder, image=image)
         cache = await Cache.of(shared) if shared else None
@@ -183,7 +181,9 @@ class Assembly:
     @once
     async def _application(self) -> tuple[dagger.Directory, ...]:
         """Return the layers of the service's own packages."""
-        return await app_layers(self.builder, await sources.application(self.source, self.config))
+        workshop = await self.workshop()
+        application = await sources.application(workshop, self.source, self.config)
+        return await app_layers(self.builder, application)
 
     @once
     async def _ground(self, variant: Variant, base: Base) -> dagger.Container:

@@ -55,7 +55,7 @@ async def live_service(assembly: Assembly, variant: Variant, *, debug_port: int,
 
 async def send_source(assembly: Assembly, now: str) -> str:
     """Bring the source to the running service; return the names of the files that changed."""
-    application = await sources.application(assembly.source, assembly.config)
+    application = await sources.application(await assembly.workshop(), assembly.source, assembly.config)
     return await (
         assembly.builder.base()
         .with_mounted_cache(LIVE, _volume(assembly), owner=USER)

@@ -1,5 +1,6 @@
-"""What an installer would make of `[project.scripts]`: programs on PATH, and metadata that names them."""
+"""What an installer would make of a project: metadata for importlib.metadata, and its programs on PATH."""
 
+import re
 from typing import Final
 
 from pipeline.config import ProjectTable, ServiceConfig
@@ -15,27 +16,41 @@ sys.exit({attribute}())
 
 
 def script_files(project: ProjectTable, service: ServiceConfig) -> dict[str, str]:
-    """Return path -> text of the files that make the project's own programs start in the image.
+    """Return path -> text of the project's metadata and of the programs that start its functions.
 
-    Programs whose module is in none of the service's packages are left out: they are not for the
-    image. Without any program there is nothing, also no metadata.
+    Programs and other entry points whose module is in none of the service's packages are left out: they
+    are not for the image.
     """
     inside = {package.rstrip("/").rpartition("/")[2].removesuffix(".py") for package in service.packages}
-    chosen = {
-        name: target.partition("[")[0].strip()
-        for name, target in sorted(project.scripts.items())
-        if target.partition(":")[0].partition(".")[0].strip() in inside
-    }
-    if not chosen:
-        return {}
-    info = f"{project.name.replace('-', '_')}-{project.version}.dist-info"
-    points = "".join(f"{name} = {target}\n" for name, target in chosen.items())
-    metadata = f"Metadata-Version: 2.1\nName: {project.name}\nVersion: {project.version}\n"
+
+    def chosen(targets: dict[str, str]) -> dict[str, str]:
+        """Return the entry points whose module is in the image, without their extras."""
+        bare = {name: target.partition("[")[0].strip() for name, target in sorted(targets.items())}
+        return {
+            name: target for name, target in bare.items() if re.split(r"[.:]", target)[0].strip() in inside
+        }
+
+    scripts = chosen(project.scripts)
+    groups = {"console_scripts": scripts}
+    groups |= {group: chosen(targets) for group, targets in sorted(project.entry_points.items())}
+    points = "\n".join(
+        "".join([f"[{group}]\n", *(f"{name} = {target}\n" for name, target in targets.items())])
+        for group, targets in groups.items()
+        if targets
+    )
+    info = f"{re.sub('[-_.]+', '_', project.name)}-{project.version}.dist-info"
     return {
-        **{f"bin/{name}": _program(target) for name, target in chosen.items()},
-        f"{info}/METADATA": metadata,
-        f"{info}/entry_points.txt": f"[console_scripts]\n{points}",
+        **{f"bin/{name}": _program(target) for name, target in scripts.items()},
+        f"{info}/METADATA": _metadata(project),
+        **({f"{info}/entry_points.txt": points} if points else {}),
     }
+
+
+def _metadata(project: ProjectTable) -> str:
+    lines = ["Metadata-Version: 2.1", f"Name: {project.name}", f"Version: {project.version}"]
+    lines += [f"Summary: {' '.join(project.description.split())}"] if project.description else []
+    lines += [f"Requires-Dist: {line}" for line in project.dependencies]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _program(target: str) -> str:

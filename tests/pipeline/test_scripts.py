@@ -41,9 +41,21 @@ def test_metadata_names_the_version_and_the_programs():
 
 
 @pytest.mark.parametrize("scripts", [{}, {"release": "tools.release:main"}])
-def test_a_service_without_programs_of_its_own_gets_nothing(scripts):
-    """A program whose module stays outside is left out, and with the last one the metadata."""
-    assert files(scripts) == {}
+def test_a_service_without_programs_of_its_own_has_metadata(scripts):
+    """A program whose module stays outside is left out; the version can be asked for all the same."""
+    assert files(scripts) == {
+        "field_notes-1.2.dist-info/METADATA": "Metadata-Version: 2.1\nName: field-notes\nVersion: 1.2\n"
+    }
+
+
+def test_other_entry_points_come_along():
+    """Plugins that the project registers in itself are found; those of modules outside are not."""
+    service = ServiceConfig.model_validate({"command": ["x"], "packages": ["notes"], "variants": VARIANTS})
+    points = {"notes.plugins": {"ants": "notes.ants:Ants", "tool": "tools:Tool"}}
+    project = ProjectTable.model_validate({"name": "n", "version": "1", "entry-points": points})
+    made = script_files(project, service)
+
+    assert made["n-1.dist-info/entry_points.txt"] == "[notes.plugins]\nants = notes.ants:Ants\n"
 
 
 def test_a_single_module_is_a_package_too():
