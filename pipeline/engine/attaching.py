@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.engine import overlays
 from pipeline.engine.buildah import Working
 from pipeline.engine.copying import Copying, copy_tree
+from pipeline.engine.masking import NO_MASK, Mask
 from pipeline.engine.owners import parse_owner
+from pipeline.engine.runner import Stream
 from pipeline.engine.states import (
     CacheState,
     ContainerState,
@@ -43,6 +45,14 @@ class Laid:
     """Private copies of mounted files, by target."""
     caches: Mapping[str, str] = field(default_factory=dict)
     """Names of the cache mounts' folders, by target."""
+    folders: dict[str, Path] = field(default_factory=dict)
+    """Folders of the cache mounts, by target."""
+    files: Mapping[Stream, int] = field(default_factory=dict)
+    """Descriptors of the files that outputs are redirected to."""
+    stdin: bytes | None = None
+    """Content of the file that standard input is redirected from."""
+    mask: Mask = NO_MASK
+    """Secrets that the process is given."""
 
 
 @contextlib.asynccontextmanager
@@ -75,7 +85,8 @@ async def attach(engine: "Engine", mount: Mount, laid: Laid) -> dict[str, Any]:
             laid.copies[mount.target] = copy
             return bind(str(copy), mount.target)
         case CacheState() as cache:
-            return bind(str(await _cache_folder(engine, mount, cache, laid)), mount.target)
+            laid.folders[mount.target] = await _cache_folder(engine, mount, cache, laid)
+            return bind(str(laid.folders[mount.target]), mount.target)
         case SecretState() as secret:
             held = laid.bundle / f"secret-{len(list(laid.bundle.glob('secret-*')))}"
             value = await engine.secrets.plaintext(secret)

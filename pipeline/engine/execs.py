@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.engine.attaching import Laid, attach, bind
 from pipeline.engine.buildah import Working
+from pipeline.engine.capturing import place_of, read_place_of, read_redirected, redirected
 from pipeline.engine.confinement import grant_all, join_network, learn, write_private
 from pipeline.engine.containers import Ended
 from pipeline.engine.diskspace import is_full, no_space
 from pipeline.engine.errors import EngineError, ExecError
+from pipeline.engine.masking import Mask
 from pipeline.engine.owners import parse_user
 from pipeline.engine.paths import named_inside, resolve
-from pipeline.engine.states import ContainerState
+from pipeline.engine.runner import Stream
+from pipeline.engine.states import ContainerState, SecretState
 
 if TYPE_CHECKING:
     from pipeline.engine.engine import Engine
@@ -71,6 +74,10 @@ class Command:
     """The process may ask this session."""
     caches: Mapping[str, str] = field(default_factory=dict)
     """Target of each cache mount -> name of the folder it gets."""
+    redirects: Mapping[Stream, str] = field(default_factory=dict)
+    """Paths of the files that outputs go to as well."""
+    stdin_from: str = ""
+    """Path of the file that standard input comes from; "" for none."""
 
 
 @contextlib.asynccontextmanager
@@ -80,23 +87,26 @@ async def laid(
     """Prepare mounts, users, environment, and the runtime's bundle: in memory, since it holds secrets."""
     bundle = engine.buildah.tmpfs / f"{engine.session}-{scratch.name}"
     bundle.mkdir(mode=0o700)
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, bundle, ignore_errors=True)
+        laid = Laid(working, bundle, scratch)
         with named_inside(working.path):
-            made = await _lay(engine, state, command, Laid(working, bundle, scratch))
-        yield made
-    finally:
-        shutil.rmtree(bundle, ignore_errors=True)
+            await _lay(engine, state, command, laid, stack)
+        yield laid
 
 
-async def _lay(engine: "Engine", state: ContainerState, command: Command, laid: Laid) -> Laid:
+async def _lay(
+    engine: "Engine", state: ContainerState, command: Command, laid: Laid, stack: contextlib.ExitStack
+) -> None:
     working = laid.working
     laid.caches = command.caches
     document = await learn(engine.buildah, engine.store)
     mounts = [await attach(engine, mount, laid) for mount in state.mounts]
     user = _user(state, command, working.path)
+    laid.mask = await mask_of(engine, state)
+    await asyncio.to_thread(_redirect, command, laid, user["ids"], stack)
     cwd = state.config.workdir or "/"
-    if state.mount_at(cwd) is None:
-        await asyncio.to_thread(_make_workdir, working.path, cwd)
+    await asyncio.to_thread(_make_workdir, laid, cwd, user["ids"])
     env = await environment(engine, state, user["home"])
     env += [f"{name}={value}" for name, value in engine.door.items()] if command.nested else []
     mounts += _system_mounts(engine, laid, command)
@@ -114,7 +124,23 @@ async def _lay(engine: "Engine", state: ContainerState, command: Command, laid: 
     if command.all_capabilities:
         grant_all(document)
     write_private(laid.bundle / "config.json", document)
-    return laid
+
+
+async def mask_of(engine: "Engine", state: ContainerState) -> Mask:
+    """Return the mask of the secrets that a container is given: as variables and as files."""
+    mounted = [mount.source for mount in state.mounts if isinstance(mount.source, SecretState)]
+    values = [await engine.secrets.plaintext(one) for one in [*(s for _, s in state.secret_env), *mounted]]
+    return Mask.of(value.encode(errors="surrogateescape") for value in values)
+
+
+def _redirect(command: Command, laid: Laid, ids: Mapping[str, Any], stack: contextlib.ExitStack) -> None:
+    """Open the files of the redirections, as the process's user; raises ExecError without a process."""
+    try:
+        if command.stdin_from:
+            laid.stdin = read_redirected(laid, command.stdin_from)
+        laid.files = stack.enter_context(redirected(laid, command.redirects, (ids["uid"], ids["gid"])))
+    except LookupError as error:
+        raise ExecError(command.args, -1, "", "", str(error.args[0])) from error
 
 
 def init_program() -> str | None:
@@ -200,12 +226,18 @@ def name_servers(*, apart: bool, places: Sequence[str] = RESOLVERS) -> bytes:
     return (reachable or texts or [b""])[0]
 
 
-def _make_workdir(root: Path, cwd: str) -> None:
-    path = root
-    for part in posixpath.normpath(cwd).strip("/").split("/"):
-        path = resolve(root, "/" + str((path / part).relative_to(root)))
-        if not path.exists():
-            path.mkdir(mode=0o755)
+def _make_workdir(laid: Laid, cwd: str, ids: Mapping[str, Any]) -> None:
+    """Make the missing folders of a working directory: they belong to the process's user.
+
+    Source: `createCWD` of executor_spec.go, v0.21.8. The runtime makes those in a mount in memory.
+    """
+    parts = posixpath.normpath(cwd).strip("/").split("/")
+    for depth in range(1, len(parts) + 1):
+        path = "/" + "/".join(parts[:depth])
+        if not read_place_of(laid, path).exists():
+            place = place_of(laid, path)
+            place.mkdir(mode=0o755)
+            os.chown(place, ids["uid"], ids["gid"])
 
 
 def _missing(root: Path, targets: Sequence[str]) -> list[Path]:
@@ -248,7 +280,7 @@ def not_found(ended: Ended) -> tuple[str, bytes] | None:
 
 def runtime_failure(engine: "Engine", ended: Ended) -> EngineError:
     """Return the error for a run that did not reach the process, or lost it."""
-    text = engine.secrets.scrub(ended.failure)
+    text = ended.failure
     if is_full(text):
         return no_space(engine.store.root)
     return EngineError(text if ended.returncode < 0 else f"the container could not be started: {text}")

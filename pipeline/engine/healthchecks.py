@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from pipeline.engine.attaching import Laid
 from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.imageconfig import ImageConfig
+from pipeline.engine.masking import text_of
 from pipeline.engine.runner import Completed
 
 if TYPE_CHECKING:
@@ -69,13 +70,11 @@ class HealthCheck:
                 return
             failures += time.monotonic() - begun > self.start_period_s
             if failures >= self.retries and not process.done():
-                raise self._refusal(engine, ended)
+                raise self._refusal(laid, ended)
             await asyncio.wait({process}, timeout=self.pause_s)
 
-    def _refusal(self, engine: "Engine", ended: Completed) -> ExecError:
-        stdout, stderr = (
-            engine.secrets.scrub(data.decode(errors="replace")) for data in (ended.stdout, ended.stderr)
-        )
+    def _refusal(self, laid: Laid, ended: Completed) -> ExecError:
+        stdout, stderr = (text_of(laid.mask.apply(data)) for data in (ended.stdout, ended.stderr))
         message = f"health check errored: exit code: {ended.returncode}"
         return ExecError(list(self.args), ended.returncode, stdout, stderr, message)
 

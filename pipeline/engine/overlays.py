@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.engine.copying import Copying, clone, copy_tree
+from pipeline.engine.paths import resolve
 
 OPAQUE = "trusted.overlay.opaque"
 
@@ -41,6 +42,23 @@ class Overlay:
         copy_tree(self.lower, self.upper, "/", Copying(owner=owner, link=False))
         os.chown(self.upper, *owner)
 
+    def writable(self, inner: str) -> Path:
+        """Return where a path is written: its folders are copied up, and an empty file for one below.
+
+        Raises:
+            OSError: a folder on the way does not exist, or is none.
+
+        """
+        path = resolve(self.lower, inner).relative_to(self.lower)
+        for folder in reversed(path.parents[:-1]):
+            if not (self.upper / folder).exists():
+                (self.upper / folder).mkdir()
+                _look_like(self.upper / folder, self.lower / folder)
+        if (self.lower / path).is_file() and not (self.upper / path).exists():
+            (self.upper / path).touch()
+            _look_like(self.upper / path, self.lower / path)
+        return self.upper / path
+
     def changed(self) -> bool:
         """Say whether anything was written."""
         return any(self.upper.iterdir())
@@ -49,6 +67,13 @@ class Overlay:
         """Make `dest` the merged content: a clone of the lower with the upper applied."""
         clone(self.lower, dest)
         _apply(self.upper, dest)
+
+
+def _look_like(copy: Path, source: Path) -> None:
+    found = source.stat()
+    os.chown(copy, found.st_uid, found.st_gid)
+    copy.chmod(stat.S_IMODE(found.st_mode))
+    os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def _apply(upper: Path, dest: Path) -> None:

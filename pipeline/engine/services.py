@@ -15,6 +15,7 @@ from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.forwarding import accepts, forward
 from pipeline.engine.graph import digest_of
 from pipeline.engine.healthchecks import HealthCheck
+from pipeline.engine.masking import NO_MASK, shortened, text_of
 from pipeline.engine.network import Network
 from pipeline.engine.states import ServiceState
 
@@ -120,8 +121,8 @@ class Services:
 
         def sink(stream: str, data: bytes) -> None:
             running.output[stream] += data
-            text = engine.secrets.scrub(data.decode(errors="replace"))
-            engine.progress.output(state.key, stream, text)  # type: ignore[arg-type]
+            shown = running.laid.mask.apply(data) if running.laid else data
+            engine.progress.output(state.key, stream, text_of(shown))  # type: ignore[arg-type]
 
         with engine.store.scratch(engine.session) as scratch:
             async with (
@@ -284,8 +285,8 @@ def _died(engine: "Engine", state: ServiceState, running: Running, alias: str) -
         return EngineError(f"service {alias} was stopped")
     if (error := process.exception()) is not None:
         return error if isinstance(error, EngineError) else EngineError(str(error))
-    outputs = (running.output["stdout"], bytes(running.output["stderr"]))
-    texts = [engine.secrets.scrub(data.decode(errors="replace")) for data in outputs]
+    mask = running.laid.mask if running.laid else NO_MASK
+    texts = [shortened(mask.apply(bytes(running.output[stream]))) for stream in ("stdout", "stderr")]
     ended = process.result()
     missing = execs.not_found(ended)
     if ended.failure and not missing:

@@ -216,7 +216,9 @@ class Session:
     def _error(self, error: GraphQLError) -> dict[str, Any]:
         """Return an error as the client reads it; only the first one counts there."""
         original = error.original_error
-        message = self.engine.secrets.scrub(str(original) if original else error.message)
+        message = str(original) if original else error.message
+        if not isinstance(original, EngineError):
+            message = self.engine.secrets.scrub(message)  # of a program that saw more than one exec's secrets
         shown: dict[str, Any] = {"message": message}
         if error.path:
             shown["path"] = list(error.path)

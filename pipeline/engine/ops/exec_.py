@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from pipeline.engine import attaching, execs, terminals
+from pipeline.engine.capturing import Capture
 from pipeline.engine.containers import Ended
-from pipeline.engine.copying import Copying, copy_file
+from pipeline.engine.copying import copy_file
 from pipeline.engine.diskspace import free_bytes, no_space
 from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError, ExecError
-from pipeline.engine.files import replace_file
 from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.handlers import operation
+from pipeline.engine.masking import shortened, text_of
 from pipeline.engine.ops.config import expand
-from pipeline.engine.owners import parse_user
-from pipeline.engine.paths import resolve
 from pipeline.engine.runner import Stream
 from pipeline.engine.states import (
     ContainerState,
@@ -30,6 +29,8 @@ from pipeline.engine.states import (
 SIGNALLED: Final = range(128, 192)
 """Codes of a process ended by a signal: never what was expected. Source: `ReturnType`'s description."""
 
+MEANING: Final = 2
+"""Raised when an exec's result means something else than in results that a store has from earlier."""
 FULL_BYTES: Final = 10**6
 """A disk with less space is full; what it refused may have been larger."""
 
@@ -58,6 +59,8 @@ class Request:
             words = [*(state.config.entrypoint or ()), *words]
         if not words:
             raise EngineError("no command has been set")
+        if given.get("stdin") and given.get("redirectStdin"):
+            raise EngineError("cannot set both stdin and redirectStdin")
 
         def path(name: str) -> str:
             text = given.get(name) or ""
@@ -73,6 +76,19 @@ class Request:
             given.get("insecureRootCapabilities", False),
             not given.get("noInit", False),
             given.get("experimentalPrivilegedNesting", False),
+        )
+
+    @property
+    def command(self) -> execs.Command:
+        """Return the process that runs."""
+        targets: dict[Stream, str] = {"stdout": self.redirect_stdout, "stderr": self.redirect_stderr}
+        return execs.Command(
+            self.args,
+            self.all_capabilities,
+            self.init,
+            nested=self.nested,
+            redirects={stream: path for stream, path in targets.items() if path},
+            stdin_from=self.redirect_stdin,
         )
 
     def accepts(self, code: int) -> bool:
@@ -93,7 +109,7 @@ async def with_exec(engine: Engine, op: Op) -> ContainerState:
             "GPU support is not enabled: the embedded engine gives execs no GPU. Use a Dagger engine."
         )
     request = Request.of(state, op)
-    key = digest_of("exec", state.key, _plain(request))
+    key = digest_of("exec", MEANING, state.key, _plain(request))
     done = _recorded(engine, state, key)
     if done is None:
         async with engine.store.lock(key), engine.step(key, f"exec {_shown(request.args)}") as step:
@@ -145,7 +161,7 @@ def _changed(mount: Mount, tree: str, path: str) -> DirectoryState | FileState:
 async def _run(engine: Engine, state: ContainerState, request: Request, key: str) -> ContainerState:
     """Run the exec for real and record it; raises ExecError, and then records nothing."""
     image = await engine.rootfs_image(state.rootfs)
-    command = execs.Command(request.args, request.all_capabilities, request.init, nested=request.nested)
+    command = request.command
     with engine.store.scratch(engine.session) as scratch:
         async with (
             engine.services.bound(engine, state.bindings) as hosts,
@@ -154,13 +170,12 @@ async def _run(engine: Engine, state: ContainerState, request: Request, key: str
         ):
             command = replace(command, caches=folders, hosts=hosts)
             async with execs.laid(engine, state, command, working, scratch) as laid:
-                completed, combined = await _process(engine, request, laid, key)
+                completed, capture = await _process(engine, request, laid, key)
                 try:
-                    result = _result(engine, request, completed, combined)
+                    result = _result(engine, request, completed, capture)
                 except ExecError as error:
                     await terminals.after_failure(engine, laid, error)
                     raise
-            await asyncio.to_thread(_redirect, state, request, result, laid)
             await asyncio.to_thread(execs.clear, laid)
             mounts = await _keep_mounts(engine, state, laid, key)
             committed = await engine.buildah.commit(working)
@@ -177,30 +192,17 @@ async def _run(engine: Engine, state: ContainerState, request: Request, key: str
     return _after(state, key, committed, mounts, result)
 
 
-async def _process(engine: Engine, request: Request, laid: attaching.Laid, key: str) -> tuple[Ended, bytes]:
-    """Run the process; return its end and both outputs as they were interleaved."""
-    stdin = request.stdin.encode(errors="surrogateescape")
-    if request.redirect_stdin:
-        stdin = await asyncio.to_thread(_inside(laid, request.redirect_stdin).read_bytes)
-    combined = bytearray()
-    shown: dict[Stream, bytes] = {"stdout": b"", "stderr": b""}
-
-    def sink(stream: Stream, data: bytes) -> None:
-        combined.extend(data)
-        lines, newline, shown[stream] = (shown[stream] + data).rpartition(b"\n")
-        if newline:
-            text = engine.secrets.scrub(lines.decode(errors="replace"))
-            engine.progress.output(key, stream, text + "\n")
-
-    completed = await engine.containers.run(laid.bundle, stdin=stdin, sink=sink)
-    for stream, rest in shown.items():
-        if rest:
-            engine.progress.output(key, stream, engine.secrets.scrub(rest.decode(errors="replace")) + "\n")
-    return completed, bytes(combined)
+async def _process(engine: Engine, request: Request, laid: attaching.Laid, key: str) -> tuple[Ended, Capture]:
+    """Run the process; return its end and its output."""
+    stdin = request.stdin.encode(errors="surrogateescape") if laid.stdin is None else laid.stdin
+    capture = Capture(laid.mask, lambda stream, text: engine.progress.output(key, stream, text), laid.files)
+    completed = await engine.containers.run(laid.bundle, stdin=stdin, sink=capture.sink)
+    capture.close()
+    return completed, capture
 
 
-def _result(engine: Engine, request: Request, completed: Ended, combined: bytes) -> ExecResult:
-    """Return the outputs, scrubbed; raises ExecError for an end that was not expected.
+def _result(engine: Engine, request: Request, completed: Ended, capture: Capture) -> ExecResult:
+    """Return the outputs; raises ExecError for an end that was not expected.
 
     EngineError: the process never began, or runc was ended; StoreError
     where the disk is full. Neither is an answer, whatever was expected.
@@ -209,40 +211,13 @@ def _result(engine: Engine, request: Request, completed: Ended, combined: bytes)
     if completed.failure and not missing:
         raise execs.runtime_failure(engine, completed)
     code = 1 if missing else completed.returncode
-    stderr = missing[0].encode() + missing[1] if missing else completed.stderr
-    texts = [
-        engine.secrets.scrub(data.decode(errors="replace")) for data in (completed.stdout, stderr, combined)
-    ]
+    stdout = capture.output("stdout")
+    stderr = missing[0].encode() + missing[1] if missing else capture.output("stderr")
     if code and free_bytes(engine.store.root) < FULL_BYTES:
         raise no_space(engine.store.root)  # what the process met is no answer to be kept
     if missing or not request.accepts(code):
-        raise ExecError(request.args, code, texts[0].strip(), texts[1].strip())
-    return ExecResult(texts[0], texts[1], texts[2], code)
-
-
-def _inside(laid: attaching.Laid, path: str) -> Path:
-    """Return the host path of a file as the exec sees it, through its mounts."""
-    for target in sorted((*laid.over, *laid.copies), key=len, reverse=True):
-        if path == target and target in laid.copies:
-            return laid.copies[target]
-        if target in laid.over and path.startswith(target.rstrip("/") + "/"):
-            inner = path[len(target) :]
-            overlay = laid.over[target]
-            upper = resolve(overlay.upper, inner)
-            return upper if upper.exists() else resolve(overlay.lower, inner)
-    return resolve(laid.working.path, path)
-
-
-def _redirect(state: ContainerState, request: Request, result: ExecResult, laid: attaching.Laid) -> None:
-    """Write outputs to the files that were asked for: mode 0600, owned by the exec's user."""
-    owner = parse_user(state.config.user or "0", laid.working.path)
-    for path, text in ((request.redirect_stdout, result.stdout), (request.redirect_stderr, result.stderr)):
-        if path:
-            root, inner = laid.working.path, path
-            for target, overlay in laid.over.items():
-                if path.startswith(target.rstrip("/") + "/"):
-                    root, inner = overlay.upper, path[len(target) :]
-            replace_file(root, inner, text.encode(errors="surrogateescape"), Copying(owner=owner, mode=0o600))
+        raise ExecError(request.args, code, shortened(stdout), shortened(stderr))
+    return ExecResult(text_of(stdout), text_of(stderr), text_of(bytes(capture.combined)), code)
 
 
 async def _keep_mounts(

@@ -16,6 +16,7 @@ from pipeline.engine.errors import EngineError
 from pipeline.engine.files import set_owner, set_times
 from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.handlers import operation
+from pipeline.engine.masking import text_of
 from pipeline.engine.ops.filesystem import lazily
 from pipeline.engine.states import FileState
 
@@ -41,7 +42,7 @@ async def contents(engine: Engine, op: Op) -> str:
         data = await asyncio.to_thread(path.read_bytes)
     except OSError as error:
         raise readable(error, engine.store.root) from error
-    text = data.decode(errors="replace")
+    text = text_of(data)
     offset, limit = op.args.get("offsetLines"), op.args.get("limitLines")
     if offset is None and limit is None:
         return text

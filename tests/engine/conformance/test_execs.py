@@ -121,9 +121,9 @@ async def test_entrypoint_and_default_arguments(fresh: dagger.Container) -> None
 
 async def test_redirected_outputs_are_files_and_still_outputs(fresh: dagger.Container) -> None:
     """A redirected stream is written to a file and can be asked for as before."""
-    ran = fresh.with_exec(["echo", "both"], redirect_stdout="/out/file")
+    ran = fresh.with_exec(["echo", "both"], redirect_stdout="/file")
 
-    assert await ran.file("/out/file").contents() == "both\n"
+    assert await ran.file("/file").contents() == "both\n"
     assert await ran.stdout() == "both\n"
 
 
