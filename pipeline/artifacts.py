@@ -8,6 +8,7 @@ from typing import TypeVar
 import dagger
 from dagger import dag
 
+from pipeline.archives import archive
 from pipeline.assembly import Assembly
 from pipeline.layers import layer_table
 from pipeline.variants import Base, Variant
@@ -23,7 +24,7 @@ async def image_artifacts(assembly: Assembly, variant: Variant, base: Base) -> d
     wheels = await _timed(seconds, "wheels", lambda: _wheels(assembly, variant))
     models = await _timed(seconds, "models", lambda: _models(assembly, variant))
     image = await _timed(seconds, "image", lambda: _image(assembly, variant, base))
-    archive = await _timed(seconds, "archive", image.as_tarball().sync)
+    written = await _timed(seconds, "archive", lambda: archive(image))
     table = await _timed(seconds, "layers", lambda: layer_table(assembly.builder, image))
     page = [
         table.rstrip(),
@@ -34,7 +35,7 @@ async def image_artifacts(assembly: Assembly, variant: Variant, base: Base) -> d
     ]
     return (
         dag.directory()
-        .with_file(f"{variant.value}.tar", archive)
+        .with_file(f"{variant.value}.tar", written)
         .with_new_file(f"{variant.value}.txt", "\n".join(page) + "\n")
     )
 
@@ -45,7 +46,7 @@ async def _wheels(assembly: Assembly, variant: Variant) -> list[str]:
 
 async def _models(assembly: Assembly, variant: Variant) -> list[str]:
     models = await assembly.models(variant)
-    return [f"{name} ({await _size_mb(model):.1f} MB)" for name, model in models.items()]
+    return [f"{name} ({await _size_mb(model.files):.1f} MB)" for name, model in models.items()]
 
 
 async def _size_mb(model: dagger.Directory) -> float:

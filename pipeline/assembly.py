@@ -20,21 +20,19 @@ from pipeline.cuda import cuda_labels, require_no_devel, with_cuda, without_cuda
 from pipeline.errors import LockError
 from pipeline.found_locks import found_lock
 from pipeline.images import (
-    MODELS,
     Environment,
-    app_layers,
+    app_layer,
     base_labels,
     environment,
     environment_layers,
     image_labels,
-    layer,
     prove,
     runtime_image,
     with_layers,
 )
 from pipeline.lock import REFRESH, Lock, check_fresh
 from pipeline.materials import TOOLS, ground_material, model_material, wheels_material
-from pipeline.models import Hub, Kitchen, model_directories, shipped
+from pipeline.models import Hub, Kitchen, Model, model_directories, model_folder
 from pipeline.packing import archived, unarchived
 from pipeline.projects import absent
 from pipeline.rootfs import base_image
@@ -126,7 +124,7 @@ class Assembly:
         return await self._wheels(await self.lock(variant), self.config.variant(variant).build_packages)
 
     @once
-    async def models(self, variant: Variant) -> dict[str, dagger.Directory]:
+    async def models(self, variant: Variant) -> dict[str, Model]:
         """Return the models of a variant by name.
 
         Raises:
@@ -144,9 +142,12 @@ class Assembly:
         lazy = model_directories(self.kitchen(text), self.config, variant)
         recipes = self.config.exports(variant)
         return {
-            name: await self._shared(
-                model_material(self.config.service, name, text, recipes[name]),
-                partial(self._model, text, model),
+            name: Model(
+                tree=await self._shared(
+                    model_material(self.config.service, name, text, recipes[name]),
+                    partial(self._model, text, model),
+                ),
+                folder=model_folder(name, recipes[name]),
             )
             for name, model in lazy.items()
         }
@@ -169,21 +170,18 @@ class Assembly:
             group.start_soon(self._application)
         ground = await self._ground(variant, base)
         models = await self.models(variant)
-        parts = (
-            *(layer(MODELS, shipped(name, model, self.config, variant)) for name, model in models.items()),
-            *await self._application(),
-        )
+        parts = (*(model.layer for model in models.values()), await self._application())
         base_reference = await self.builder.reference()
         cuda = cuda_labels(self.cuda_image(variant))
         labels = {**image_labels(self.config, variant), **base_labels(base_reference), **cuda}
         return runtime_image(ground, parts, self.config, variant, labels)
 
     @once
-    async def _application(self) -> tuple[dagger.Directory, ...]:
-        """Return the layers of the service's own packages."""
+    async def _application(self) -> dagger.Directory:
+        """Return the layer of the service's own packages."""
         workshop = await self.workshop()
         application = await sources.application(workshop, self.source, self.config)
-        return await app_layers(self.builder, application)
+        return await app_layer(self.builder, application).sync()
 
     @once
     async def _ground(self, variant: Variant, base: Base) -> dagger.Container:
@@ -194,7 +192,7 @@ class Assembly:
 
         async def make() -> dagger.Directory:
             made.append(await self._proven_ground(variant, base))
-            return archived(made[0])
+            return await archived(made[0])
 
         found = await self._shared(ground_material(self.config, variant, await self.lock(variant)), make)
         return made[0] if made else unarchived(self.builder, found)
@@ -204,15 +202,15 @@ class Assembly:
         workshop, declared = await self.workshop(), self.config.variant(variant)
         bottom = await base_image(workshop, venv.tree, declared, base)
         await prove(workshop, bottom, venv.tree, venv.pruned)
-        return with_layers(bottom, environment_layers(venv.tree, variant))
+        return with_layers(bottom, await environment_layers(venv))
 
     async def _environment(self, variant: Variant) -> Environment:
         wheels = await self.wheels(variant)
         workshop = await self.workshop()
         venv = environment(workshop, wheels, self.config, variant)
         if self.cuda_image(variant):
-            tree = await with_cuda(workshop, venv.tree, self.config.service.python)
-            return replace(venv, tree=await tree.sync())
+            cuda = await with_cuda(workshop, venv.tree, self.config.service.python)
+            return replace(venv, tree=cuda.venv, cuda=cuda.layer)
         return replace(venv, tree=await venv.tree.sync())
 
     def cuda_image(self, variant: Variant) -> str:

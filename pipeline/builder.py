@@ -80,6 +80,7 @@ class Builder:
             container.with_mounted_directory(TOOLS, self.toolbox or self.installed_tools())
             .with_env_variable("PATH", f"{TOOLS}/bin:{PATH}")
             .with_env_variable("PYTHONPATH", TOOLS)
+            .with_env_variable("PYTHONHASHSEED", "0")
             .with_mounted_directory("/programs", program_files(*programs))
         )
 

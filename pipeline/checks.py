@@ -10,7 +10,7 @@ import dagger
 from dagger import dag
 
 from pipeline.branches import at_once
-from pipeline.builder import EPOCH, Builder, program_files
+from pipeline.builder import Builder, program_files
 from pipeline.config import Config
 from pipeline.errors import ChecksFailedError
 from pipeline.images import APP, INSTALLER, MODELS, USER, VENV, health_probe
@@ -227,7 +227,7 @@ async def _outcome(name: str, container: dagger.Container) -> Outcome:
         end = json.loads(await container.file(f"/out/{name}.json").contents())
     except dagger.QueryError as error:
         return _broken(name, error)
-    reports = container.directory("/out").filter(include=["*.xml", "*.log"]).with_timestamps(EPOCH)
+    reports = container.directory("/out").filter(include=["*.xml", "*.log"])
     return Outcome(
         name=name,
         reports=reports,

@@ -8,6 +8,7 @@ from typing import Any, Final
 import dagger
 from dagger import dag
 
+from pipeline.archives import packed_archive
 from pipeline.assembly import Assembly
 from pipeline.builder import program_files, text_file
 from pipeline.layers import layer_makers
@@ -186,15 +187,13 @@ async def _vulnerabilities(
 
 async def _joined(assembly: Assembly, facts: dict[str, Any], theirs: Side, ours: Side) -> dagger.Directory:
     """Return everything that was found as table, JSON and pictures."""
-    zstd = dagger.ImageLayerCompression.Zstd
     # Packed archives alone, read through zstandard: torch unpacked would be six more gigabytes.
     container = with_packages(
         assembly.builder, "compare/requirements.txt", "compare", "audit", "layer_table.py"
     )
     for name, side in (("naive", theirs), ("ours", ours)):
         for file, image in (("image.tar", side.image), ("edited.tar", side.edited)):
-            packed = image.as_tarball(forced_compression=zstd)
-            container = container.with_mounted_file(f"/in/{name}/{file}", packed)
+            container = container.with_mounted_file(f"/in/{name}/{file}", await packed_archive(image))
     return await (
         container.with_mounted_file("/in/facts.json", text_file("facts.json", json.dumps(facts)))
         .with_directory("/out", dag.directory())

@@ -1,13 +1,13 @@
 """Stage 5 of 8, for gpu: CUDA libraries of NVIDIA's own image instead of those of wheels, never both."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import dagger
 from dagger import dag
 
-from pipeline.builder import EPOCH, Builder
+from pipeline.builder import Builder
 from pipeline.errors import ConfigError
 from pipeline.lock import Lock
 
@@ -29,6 +29,7 @@ PACKAGES: Final = {
 """Debian packages of NVIDIA's repository whose name is not LIBRARY-RELEASE. Source: that repository."""
 TAKE: Final = ("python3", "/programs/take_cuda.py", "--root", "/cuda", "--out", "/out")
 SITE: Final = "/site"
+VENV: Final = "/opt/venv"
 
 
 def require_no_devel(reference: str) -> None:
@@ -52,8 +53,18 @@ def without_cuda(lock: Lock) -> Lock:
     return replace(lock, pins=tuple(pin for pin in lock.pins if not WHEEL.match(pin.name)))
 
 
-async def with_cuda(builder: Builder, venv: dagger.Directory, python: str) -> dagger.Directory:
-    """Return an environment with the CUDA libraries that its files need, where the wheels would have them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CudaLibraries:
+    """The CUDA libraries that an environment needs, where the wheels would have them."""
+
+    layer: dagger.Directory
+    """Rooted at "/", every time fixed."""
+    venv: dagger.Directory
+    """The environment with the libraries."""
+
+
+async def with_cuda(builder: Builder, venv: dagger.Directory, python: str) -> CudaLibraries:
+    """Return the CUDA libraries that the files of an environment need.
 
     A -base- image has few of them: the others are installed in it from NVIDIA's own repository.
 
@@ -75,7 +86,8 @@ async def with_cuda(builder: Builder, venv: dagger.Directory, python: str) -> da
             expected="an image of nvidia/cuda",
             do="Name nvidia/cuda:VERSION-base-…, or leave it out and lock the wheels of NVIDIA.",
         )
-    found = _taken(builder, image, venv)
+    place = f"lib/python{python}/site-packages/nvidia/cu{release.partition('.')[0]}"
+    found = _taken(builder, image, venv, place)
     if missing := (await found.file("missing.txt").contents()).split():
         install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
         image = (
@@ -83,9 +95,10 @@ async def with_cuda(builder: Builder, venv: dagger.Directory, python: str) -> da
             .with_exec(["apt-get", "update", "-qq"])
             .with_exec([*install, *debian_packages(missing, release)])
         )
-        found = _taken(builder, image, venv, "--strict")
-    place = f"lib/python{python}/site-packages/nvidia/cu{release.partition('.')[0]}"
-    return venv.with_directory(place, found.directory("cuda").with_timestamps(EPOCH))
+        found = _taken(builder, image, venv, place, "--strict")
+    layer = found.directory("layer")
+    libraries = layer.directory(f"{VENV}/{place}".lstrip("/"))
+    return CudaLibraries(layer=await layer.sync(), venv=await venv.with_directory(place, libraries).sync())
 
 
 def cuda_labels(reference: str) -> dict[str, str]:
@@ -101,12 +114,15 @@ def debian_packages(sonames: list[str], release: str) -> list[str]:
     return sorted({PACKAGES.get(stem, stem.lower() + "-{release}").format(**names) for stem in stems})
 
 
-def _taken(builder: Builder, image: dagger.Container, venv: dagger.Directory, *more: str) -> dagger.Directory:
-    """Return cuda/lib, the libraries that the environment needs, and missing.txt, what the image lacks."""
+def _taken(
+    builder: Builder, image: dagger.Container, venv: dagger.Directory, place: str, *more: str
+) -> dagger.Directory:
+    """Return layer/, the libraries that the environment needs, and missing.txt, what the image lacks."""
+    at = f"{VENV}/{place}".lstrip("/")
     return (
-        builder.tools("take_cuda.py", "elf.py")
+        builder.tools("take_cuda.py", "elf.py", "tree_times.py")
         .with_mounted_directory("/cuda", image.rootfs())
         .with_mounted_directory(SITE, venv)
-        .with_exec([*TAKE, "--site", SITE, *more])
+        .with_exec([*TAKE, "--site", SITE, "--at", at, *more])
         .directory("/out")
     )

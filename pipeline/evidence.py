@@ -212,7 +212,7 @@ class Evidence:
             commit=self.state.commit.sha if self.state.commit else "",
             dirty=self.state.dirty,
             source=self.source,
-            engine=f"{await dag.engine().name()} {await dag.version()}",
+            engine=f"dagger {await dag.version()}",
             module=_module_version(),
             arguments={**self.wanted.arguments, **_settings(self.assembly), "variant": variant.value},
             findings=found,

@@ -7,7 +7,7 @@ from typing import Final
 import dagger
 from dagger import dag
 
-from pipeline.builder import EPOCH, Builder, program_files
+from pipeline.builder import Builder, program_files
 from pipeline.config import Config, ServiceConfig
 from pipeline.models import HUB_LAYOUT
 from pipeline.variants import VARIANTS, Variant
@@ -15,16 +15,19 @@ from pipeline.variants import VARIANTS, Variant
 VENV: Final = "/opt/venv"
 APP: Final = "/srv/app"
 MODELS: Final = "/models"
-CUDA: Final = ["lib/python*/site-packages/nvidia", "lib/python*/site-packages/nvidia_*.dist-info"]
 INSTALLER: Final = (
+    "bytecode.py",
     "elf.py",
     "elf_symbols.py",
     "install_wheels.py",
+    "layer_trees.py",
     "prune.py",
     "prune_rules.py",
     "rootfs_rules.py",
+    "tree_times.py",
     "unused_libraries.py",
 )
+PLACER: Final = ("bytecode.py", "place_app.py", "tree_times.py")
 SYMBOLS: Final = ("elf.py", "elf_symbols.py", "prove_symbols.py", "rootfs_rules.py")
 USER: Final = "1001:1001"
 INIT: Final = ("/usr/bin/tini", "--")
@@ -57,21 +60,16 @@ Source: 18 ms with `-I -S` and a raw socket, 42 ms with urllib (measured).
 """
 
 
-def layer(at: str, content: dagger.Directory) -> dagger.Directory:
-    """Return a tree rooted at "/" that holds the content at a path, every time set to EPOCH.
-
-    Copying such a tree to "/" makes one layer whose bytes depend on the content alone: a folder
-    made by the copy itself would carry the clock.
-    """
-    return dag.directory().with_directory(at.lstrip("/") or "/", content).with_timestamps(EPOCH)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """The virtual environment that holds the wheels, and what was left out of it."""
 
     tree: dagger.Directory
     """As it will be at VENV."""
+    layers: dagger.Directory
+    """The same files as layers: one folder each, rooted at "/", sorted from the bottom up."""
+    cuda: dagger.Directory | None = None
+    """Layer of the CUDA libraries that NVIDIA's image gave instead of wheels."""
     pruned: dagger.File
     """JSON report of the prune rules: reason, bytes and paths of each."""
 
@@ -83,7 +81,14 @@ def environment(builder: Builder, wheels: dagger.Directory, config: Config, vari
     """
     keep = config.variant(variant).keep
     install = ["python3", "/programs/install_wheels.py", "--wheels", "/wheels", "--venv", VENV]
-    install += ["--prune", "/out/pruned.json", "--script", config.service.command[0]]
+    install += [
+        "--layers",
+        "/out/layers",
+        "--prune",
+        "/out/pruned.json",
+        "--script",
+        config.service.command[0],
+    ]
     stripper = () if "symbols" in keep else ("binutils",)
     installed = (
         builder.with_tools(builder.with_debian_packages(*stripper), *INSTALLER)
@@ -91,7 +96,11 @@ def environment(builder: Builder, wheels: dagger.Directory, config: Config, vari
         .with_directory("/out", dag.directory())
         .with_exec([*install, *(word for rule in keep for word in ("--keep", rule))])
     )
-    return Environment(tree=installed.directory(VENV), pruned=installed.file("/out/pruned.json"))
+    return Environment(
+        tree=installed.directory(VENV),
+        layers=installed.directory("/out/layers"),
+        pruned=installed.file("/out/pruned.json"),
+    )
 
 
 async def prove(
@@ -118,31 +127,23 @@ async def prove(
     )
 
 
-def environment_layers(venv: dagger.Directory, variant: Variant) -> tuple[dagger.Directory, ...]:
-    """Return the layers of an environment: CUDA libraries first where the variant has them."""
-    if not VARIANTS[variant].cuda:
-        return (layer(VENV, venv),)
-    cuda, rest = venv.filter(include=CUDA), venv.filter(exclude=CUDA)
-    return (layer(VENV, cuda), layer(VENV, rest))
+async def environment_layers(venv: Environment) -> tuple[dagger.Directory, ...]:
+    """Return the layers of an environment: CUDA libraries, each large wheel, all other wheels."""
+    names = sorted(name.strip("/") for name in await venv.layers.entries())
+    layers = tuple(venv.layers.directory(name) for name in names)
+    return (venv.cuda, *layers) if venv.cuda else layers
 
 
-async def app_layers(builder: Builder, application: dagger.Directory) -> tuple[dagger.Directory, ...]:
-    """Return the layers of the service's own packages: modes normalised, bytecode compiled.
-
-    Several for more than a handful of modules: an edited line brings one of them to the registry.
-    """
-    place = ["python3", "-X", "no_debug_ranges", "/programs/place_app.py"]
-    place += ["--source", "/in", "--out", "/out", "--at", APP]
-    placed = await (
+def app_layer(builder: Builder, application: dagger.Directory) -> dagger.Directory:
+    """Return the layer of the service's own packages: modes normalised, bytecode compiled."""
+    return (
         builder.base()
-        .with_mounted_directory("/programs", program_files("place_app.py"))
+        .with_env_variable("PYTHONHASHSEED", "0")
+        .with_mounted_directory("/programs", program_files(*PLACER))
         .with_mounted_directory("/in", application)
-        .with_exec(place)
+        .with_exec(["python3", "/programs/place_app.py", "--source", "/in", "--out", "/out", "--at", APP])
         .directory("/out")
-        .sync()
     )
-    shares = sorted(name.strip("/") for name in await placed.entries())
-    return tuple(layer(APP, placed.directory(share)) for share in shares)
 
 
 def with_layers(image: dagger.Container, layers: Sequence[dagger.Directory]) -> dagger.Container:

@@ -8,6 +8,7 @@ from typing import Final
 import dagger
 from dagger import dag
 
+from pipeline.archives import packed_archive, raw_archive
 from pipeline.builder import Builder, program_files, text_file
 from pipeline.config import Config
 from pipeline.images import APP, MODELS, VENV
@@ -27,12 +28,9 @@ class Archives:
     """zstd layers: the bytes that travel."""
 
     @classmethod
-    def of(cls, image: dagger.Container) -> "Archives":
+    async def of(cls, image: dagger.Container) -> "Archives":
         """Return the archives of an image."""
-        return cls(
-            raw=image.as_tarball(forced_compression=dagger.ImageLayerCompression.Uncompressed),
-            packed=image.as_tarball(forced_compression=dagger.ImageLayerCompression.Zstd),
-        )
+        return cls(raw=await raw_archive(image), packed=await packed_archive(image))
 
     def in_(self, container: dagger.Container, at: str) -> dagger.Container:
         """Return a container in which they are at AT/raw.tar and AT/zstd.tar."""
@@ -45,7 +43,7 @@ async def layer_table(builder: Builder, image: dagger.Container) -> str:
     """Return a table, one line per layer: raw and zstd size in MB (10^6 bytes), its largest folders."""
     container = builder.base().with_mounted_directory("/programs", program_files("layer_table.py"))
     return await (
-        Archives.of(image)
+        (await Archives.of(image))
         .in_(container, "/in")
         .with_exec(["python3", "/programs/layer_table.py", "/in/raw.tar", "/in/zstd.tar"])
         .stdout()
@@ -70,7 +68,7 @@ async def layer_audit(
     names = text_file("makers.json", json.dumps(dict(makers or {}), sort_keys=True))
     programs = with_programs(builder.base(), "audit", "layer_table.py")
     return await (
-        Archives.of(image)
+        (await Archives.of(image))
         .in_(programs.with_directory("/out", dag.directory()), "/in")
         .with_mounted_file("/in/makers.json", names)
         .with_exec([*AUDIT, "--makers", "/in/makers.json", "--out", "/out"])

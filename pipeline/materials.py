@@ -11,7 +11,7 @@ from pipeline.variants import Variant
 TOOLS: Final = Material(kind="tools", facts={}, texts=("builder.py", "programs/tools.txt"))
 """The pinned tools, installed."""
 WHEELS: Final = ("builder.py", "wheels.py", "programs/*_wheels.py", "programs/debian_packages.py")
-MODELS: Final = ("builder.py", "models.py", "packages.py", "programs/models/**/*")
+MODELS: Final = ("builder.py", "models.py", "packages.py", "programs/models/**/*", "programs/tree_times.py")
 GROUND: Final = (
     "builder.py",
     "images.py",

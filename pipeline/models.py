@@ -17,12 +17,12 @@ FETCH_PACKAGES: Final = "models/fetch-requirements.txt"
 EXPORT_PACKAGES: Final = "models/export-requirements.txt"
 HUB_LAYOUT: Final = "hub"
 """Recipe that keeps the files as the hub's own cache has them."""
-PROVENANCE: Final = "provenance.json"
-"""File of a model directory that says what it is, for the list of software."""
 NEAR: Final = "models"
 """Name of a server that only the caller's machine reaches, where models are fetched."""
 REPORT: Final = "report.json"
-"""File of a model directory with its gate's numbers; not shipped."""
+"""File with the numbers of a model's gate; not shipped, their last digits differ between processors."""
+MODELS: Final = "models"
+"""Folder of all models in an image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,31 @@ class Hub:
     """Files of models, asked before any source: NAME/path or path."""
     server: dagger.Service | None = None
     """A hub, registry or web server that only the caller's machine reaches; addresses on loopback mean it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One exported model."""
+
+    tree: dagger.Directory
+    """`layer/`, rooted at "/" as the image ships it, and report.json with the gate's numbers."""
+    folder: str
+    """Where the model's files are below `layer/`."""
+
+    @property
+    def layer(self) -> dagger.Directory:
+        """The layer of the image that holds the model, every time fixed."""
+        return self.tree.directory("layer")
+
+    @property
+    def files(self) -> dagger.Directory:
+        """The files of the model."""
+        return self.tree.directory(f"layer/{self.folder}")
+
+    @property
+    def report(self) -> dagger.File:
+        """The numbers of the gate, as JSON."""
+        return self.tree.file(REPORT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +94,13 @@ class Kitchen:
         )
 
     def model_directory(self, name: str, model: ModelConfig, recipe: str) -> dagger.Directory:
-        """Return one model in its runtime format, every file's sha256 and size checked."""
+        """Return one model in its runtime format, every file's sha256 and size checked: Model.tree."""
         export = ["python3", "-m", "models.export", "--model-dir", "/in", "--recipe", recipe]
+        export += ["--out", f"/out/layer/{model_folder(name, recipe)}", "--layer", "/out/layer"]
         return (
-            with_packages(self.builder, EXPORT_PACKAGES, "models")
+            with_packages(self.builder, EXPORT_PACKAGES, "models", "tree_times.py")
             .with_mounted_directory("/in", self._fetched(name, model))
-            .with_exec([*export, "--out", "/out"])
+            .with_exec([*export, "--report", f"/out/{REPORT}"])
             .directory("/out")
         )
 
@@ -126,37 +152,25 @@ def model_directories(kitchen: Kitchen, config: Config, variant: Variant) -> dic
     }
 
 
-def shipped(name: str, model: dagger.Directory, config: Config, variant: Variant) -> dagger.Directory:
-    """Return what of a model an image has below /models.
+def model_folder(name: str, recipe: str) -> str:
+    """Return the folder of an image that gets the files of a model.
 
-    The gate's numbers stay out: their last digits differ between processors. A model in the hub's
-    layout keeps the hub's name for its folder, so that /models is the cache of all such models.
+    Models in the hub's layout share /models, which is then the hub's cache of all of them.
     """
-    if config.exports(variant)[name] != HUB_LAYOUT:
-        return dag.directory().with_directory(name, model.without_file(REPORT))
-    folder = _hub_folder(config.service.models[name])
-    placed = dag.directory().with_directory(folder, model.directory(folder))
-    return placed.with_file(f"{folder}/{PROVENANCE}", model.file(PROVENANCE))
+    return MODELS if recipe == HUB_LAYOUT else f"{MODELS}/{name}"
 
 
-def _hub_folder(model: ModelConfig) -> str:
-    """Return the folder that the hub's cache gives a model: that of its first `hf://` source."""
-    places = (place for place in (model.source, *model.mirrors) if place.startswith("hf://"))
-    repository = next(places, "hf://").removeprefix("hf://").partition("@")[0]
-    return f"models--{repository.replace('/', '--')}"
-
-
-def model_cache(models: dict[str, dagger.Directory]) -> dagger.Directory:
-    """Return one directory that holds each model under its name."""
+def model_cache(models: dict[str, Model]) -> dagger.Directory:
+    """Return one directory that holds each model under its name, and the numbers of its gate."""
     cache = dag.directory()
     for name, model in models.items():
-        cache = cache.with_directory(name, model)
+        cache = cache.with_directory(name, model.files).with_file(f"{name}/{REPORT}", model.report)
     return cache
 
 
-async def gate_table(models: dict[str, dagger.Directory]) -> str:
+async def gate_table(models: dict[str, Model]) -> str:
     """Return one line per model: its format, its size, and how close it is to the float32 reference."""
-    reports = [(name, json.loads(await model.file(REPORT).contents())) for name, model in models.items()]
+    reports = [(name, json.loads(await model.report.contents())) for name, model in models.items()]
     return "".join(f"{name}: {_verdict(report)}\n" for name, report in reports)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 import dagger
 from dagger import dag
 
+from pipeline.archives import packed_archive, raw_archive
 from pipeline.builder import Builder
 from pipeline.packages import with_packages, with_programs
 
@@ -57,7 +58,7 @@ async def normalised(builder: Builder, image: dagger.Container, form: Form) -> P
     command = ["python3", "-m", "oci", "normalise", "--archive", "/in/image.tar", "--out", "/out"]
     command += ["--created", str(form.created), "--compression", form.compression.value, "--cache", LAYERS]
     command += [word for key, value in form.labels.items() for word in ("--label", f"{key}={value}")]
-    archive = image.as_tarball(forced_compression=dagger.ImageLayerCompression.Uncompressed)
+    archive = await raw_archive(image)
     made = (
         _packer(builder, form.compression)
         .with_mounted_cache(LAYERS, dag.cache_volume("wheelhouse-layers"))
@@ -67,10 +68,9 @@ async def normalised(builder: Builder, image: dagger.Container, form: Form) -> P
     return await Prepared.of(made.directory("/out"))
 
 
-def archived(image: dagger.Container) -> dagger.Directory:
+async def archived(image: dagger.Container) -> dagger.Directory:
     """Return the layers of an image as a directory that machines share."""
-    packed = image.as_tarball(forced_compression=dagger.ImageLayerCompression.Zstd)
-    return dag.directory().with_file(ARCHIVE, packed)
+    return dag.directory().with_file(ARCHIVE, await packed_archive(image))
 
 
 def unarchived(builder: Builder, found: dagger.Directory) -> dagger.Container:

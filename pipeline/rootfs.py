@@ -3,24 +3,20 @@
 from typing import Final
 
 import dagger
-from dagger import dag
 
-from pipeline.builder import EPOCH, Builder
+from pipeline.builder import Builder, program_files
 from pipeline.config import VariantConfig
 from pipeline.variants import Base
 
 SITE: Final = "/opt/venv"
 PROGRAMS: Final = (
     "assemble_rootfs.py",
+    "bytecode.py",
     "dpkg.py",
     "elf.py",
-    "elf_symbols.py",
-    "install_wheels.py",
-    "prune.py",
-    "prune_rules.py",
     "rootfs_files.py",
     "rootfs_rules.py",
-    "unused_libraries.py",
+    "tree_times.py",
 )
 INIT: Final = "tini"
 """Debian package of the process that reaps what the service leaves behind: Python as PID 1 does not."""
@@ -47,7 +43,14 @@ async def _whole_root(builder: Builder, declared: VariantConfig) -> dagger.Conta
     """Return the base as it is, and above it in one layer what installing init and `os_packages` added."""
     installed = builder.with_debian_packages(INIT, *declared.os_packages)
     added = builder.base().rootfs().diff(installed.rootfs())
-    return builder.base().with_directory("/", _fixed(added))
+    layer = (
+        builder.base()
+        .with_mounted_directory("/programs", program_files("tree_times.py"))
+        .with_mounted_directory("/in", added)
+        .with_exec(["python3", "/programs/tree_times.py", "/in", "/out"])
+        .directory("/out")
+    )
+    return builder.base().with_directory("/", layer)
 
 
 async def _small_root(builder: Builder, venv: dagger.Directory, declared: VariantConfig) -> dagger.Container:
@@ -59,11 +62,11 @@ async def _small_root(builder: Builder, venv: dagger.Directory, declared: Varian
     tools = builder.with_tools(builder.with_debian_packages(INIT), *PROGRAMS)
     bottom = await tools.with_exec([*ASSEMBLE, "--package", INIT, *keep]).directory("/out/rootfs").sync()
     libraries = await _libraries(builder, venv, declared, bottom)
-    return await _with_libraries(builder.empty().with_directory("/", _fixed(bottom)), libraries)
+    return await _with_libraries(builder.empty().with_directory("/", bottom), libraries)
 
 
 async def _with_libraries(image: dagger.Container, libraries: dagger.Directory) -> dagger.Container:
-    return image.with_directory("/", _fixed(libraries)) if await libraries.entries() else image
+    return image.with_directory("/", libraries) if await libraries.entries() else image
 
 
 async def _libraries(
@@ -89,8 +92,3 @@ async def _libraries(
             return found.directory("rootfs")
     names = (*declared.os_packages, *declared.build_packages)
     return assembled(builder.compiler(names, *PROGRAMS), "--strict").directory("rootfs")
-
-
-def _fixed(tree: dagger.Directory) -> dagger.Directory:
-    """Return the tree as one layer whose times do not depend on the clock."""
-    return dag.directory().with_directory("/", tree).with_timestamps(EPOCH)

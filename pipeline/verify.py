@@ -10,6 +10,7 @@ import dagger
 from dagger import dag
 
 from pipeline import source as sources
+from pipeline.archives import packed_archive, raw_archive
 from pipeline.assembly import Assembly
 from pipeline.branches import at_once
 from pipeline.builder import EPOCH, Builder, program_files, text_file
@@ -130,10 +131,10 @@ async def verdicts(builder: Builder, subject: Judged) -> list[Check]:
 
 
 async def _static(builder: Builder, subject: Judged) -> list[Check]:
-    packed = subject.image.as_tarball(forced_compression=dagger.ImageLayerCompression.Zstd)
+    packed = await packed_archive(subject.image)
     words = [*STATIC, "--facts", "/in/facts.json", "--lock", "/in/lock.txt", "--wheels", "/in/wheels"]
     container = (
-        _with_image(builder, subject)
+        (await _with_image(builder, subject))
         .with_mounted_file("/in/zstd.tar", packed)
         .with_mounted_file("/in/lock.txt", text_file("lock.txt", subject.lock))
         .with_mounted_directory("/in/wheels", subject.wheels)
@@ -174,7 +175,7 @@ async def _imports(image: dagger.Container) -> list[Check]:
 
 async def _started(builder: Builder, subject: Judged) -> list[Check]:
     """Judge the started service; skipped where the engine grants no privileges to confine it with."""
-    trial = _with_image(builder, subject).with_mounted_directory("/image", subject.image.rootfs())
+    trial = (await _with_image(builder, subject)).with_mounted_directory("/image", subject.image.rootfs())
     run = trial.with_exec([*TRIAL, "--root", "/image", "--out", "/out.json"], insecure_root_capabilities=True)
     try:
         checks: list[Check] = json.loads(await run.file("/out.json").contents())
@@ -189,8 +190,8 @@ async def _started(builder: Builder, subject: Judged) -> list[Check]:
     return checks
 
 
-def _with_image(builder: Builder, subject: Judged) -> dagger.Container:
-    raw = subject.image.as_tarball(forced_compression=dagger.ImageLayerCompression.Uncompressed)
+async def _with_image(builder: Builder, subject: Judged) -> dagger.Container:
+    raw = await raw_archive(subject.image)
     facts = text_file("facts.json", json.dumps(subject.facts, sort_keys=True))
     return (
         with_packages(builder, REQUIREMENTS, "verify")

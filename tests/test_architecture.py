@@ -15,8 +15,6 @@ PIPELINE = ROOT / "pipeline"
 ROOMS = sorted(PIPELINE.glob("*.py"))
 ENGINE = sorted((PIPELINE / "engine").rglob("*.py"))
 TESTS = sorted([*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "app/tests").rglob("test_*.py")])
-SHARED = {"pipeline.variants", "pipeline.config", "pipeline.errors", "pipeline.builder"}
-JOINING = {"main.py", "assembly.py", "artifacts.py", "publish.py", "checks.py"}
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -38,6 +36,24 @@ def test_no_room_imports_the_engine(path: Path) -> None:
 def test_no_room_lets_a_group_of_errors_out(path: Path) -> None:
     """Dagger shows "unhandled errors in a TaskGroup" for one; `branches.at_once` raises the error in it."""
     assert path.name == "branches.py" or not re.search(r"create_task_group|TaskGroup", path.read_text())
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.name)
+def test_no_room_asks_what_a_module_cannot_see(path: Path) -> None:
+    """Dagger hides `engine` and `host` from modules: their client has neither."""
+    assert not re.search(r"\bdag\.(engine|host)\(", path.read_text())
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.name)
+def test_no_room_sets_times_through_links(path: Path) -> None:
+    """`withTimestamps` follows links, out of the tree, too; tree_times.py fixes times in place."""
+    assert "with_timestamps" not in path.read_text()
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.name)
+def test_archives_are_written_in_one_room(path: Path) -> None:
+    """Two archives of one image at once fail on a Dagger engine; archives.py writes them in turn."""
+    assert path.name == "archives.py" or "as_tarball" not in path.read_text()
 
 
 @pytest.mark.parametrize("path", ENGINE, ids=lambda path: str(path.relative_to(PIPELINE)))

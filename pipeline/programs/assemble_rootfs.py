@@ -21,11 +21,12 @@ import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bytecode import compile_tree
 from dpkg import Packages, canonical
 from elf import Elf, elf_files, find_library, loader_folders, read_elf
-from install_wheels import compile_bytecode
 from rootfs_files import recorded, write_records, write_system_files
 from rootfs_rules import DATA_PACKAGES, HOST_DRIVER, SOURCES, dropped
+from tree_times import fix_times
 
 
 @dataclass
@@ -122,6 +123,7 @@ def main() -> int:
         write_beyond(selection, options.below, root)
     else:
         write_rootfs(selection, root)
+    fix_times(root)
     return 0
 
 
@@ -144,7 +146,7 @@ def compile_stdlib(root: Path, *, sources: bool) -> None:
     """Compile the standard library; without sources each module is left as its bytecode alone."""
     stdlib = sysconfig.get_path("stdlib")
     below = root / stdlib.lstrip("/")
-    compile_bytecode(below, sys.executable, shown_as=stdlib, legacy=not sources)
+    compile_tree(below, shown_as=stdlib, legacy=not sources)
     for path in below.rglob("*.py") if not sources else ():
         if path.with_suffix(".pyc").exists():
             path.unlink()

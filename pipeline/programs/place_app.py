@@ -1,34 +1,19 @@
-"""Place the service's files for an image: readable by everyone, writable by root, compiled, in shares.
+"""Place the service's files for an image: readable by everyone, writable by root, compiled.
 
-    python3 -X no_debug_ranges place_app.py --source DIR --out DIR --at /srv/app
+    place_app.py --source DIR --out DIR --at /srv/app
 
-Without columns bytecode is a fifth smaller; tracebacks show lines, not the part of a line that failed.
-Modes of the checkout (umask, execute bits of an editor) do not reach the image: 0755 for folders and
-for files that someone may execute, 0644 for the rest. Links are followed only inside the source.
-
-OUT gets folders 00, 01, …: shares of the tree, one layer each and about as large as each other, so that
-an edited module brings its share alone to the registry. Each file keeps its share while no file comes or
-goes and none grows or shrinks past a power of two.
+Writes one layer: OUT/srv/app, every time fixed. Modes of the checkout (umask, execute bits of an editor)
+do not reach the image: 0755 for folders and for files that someone may execute, 0644 for the rest.
+Links stay links; one that leaves the source or leads nowhere is refused.
 """
 
 import argparse
-import os
-import py_compile
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
-MOST_SHARES = 14
-"""Most layers of an application.
-
-Source: the reference service, 25 modules, 87 KB compressed: of fourteen shares the largest has 7.1 KB, of
-eleven 9.0, of sixteen 7.0; each costs an edit 0.1 KB of configuration.
-"""
-LEAST_WEIGHT = 2048
-"""Bytes that a file counts at least: bytecode has a size of its own, and small files stay where they are."""
-LEAST_SHARE = 2 * LEAST_WEIGHT
-"""Least weight of a share on the average: a service of two small modules is one layer."""
+from bytecode import compile_tree
+from tree_times import fix_times
 
 
 def main() -> int:
@@ -36,79 +21,48 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--at", required=True, help="where the shares together will be in the image")
+    parser.add_argument("--at", required=True, help="where the files will be in the image")
     options = parser.parse_args()
     source = options.source.resolve()
-    leaving = [
-        path for path in source.rglob("*") if path.is_symlink() and not path.resolve().is_relative_to(source)
-    ]
-    if leaving:
-        listed = ", ".join(str(path.relative_to(source)) for path in leaving)
+    if broken := unusable_links(source):
+        found = ", ".join(f"{path.relative_to(source)} -> {path.readlink()}" for path in broken)
         print(
-            f"links that leave the source: {listed}; expected links inside it. Remove them.", file=sys.stderr
+            f"links that leave the source, or lead nowhere: {found}; expected links to files of the source. "
+            "Remove them, or name them in .dockerignore.",
+            file=sys.stderr,
         )
         return 1
-    with tempfile.TemporaryDirectory() as temporary:
-        tree = Path(temporary, "tree")
-        shutil.copytree(source, tree)
-        compiled = [compile_alone(path, tree, options.at) for path in sorted(tree.rglob("*.py"))]
-        for number, files in enumerate(shares(tree)):
-            place(tree, files, options.out / f"{number:02}")
-    return 0 if all(compiled) else 1
+    target = options.out / options.at.lstrip("/")
+    shutil.copytree(source, target, symlinks=True)
+    if not compile_tree(target, shown_as=options.at, quiet=False):
+        return 1
+    set_modes(options.out)
+    fix_times(options.out)
+    return 0
 
 
-def compile_alone(path: Path, tree: Path, shown_as: str) -> bool:
-    """Compile one module in a process of its own; return whether it did.
-
-    The bytes that marshal writes depend on what the same process compiled before: only alone does
-    the bytecode of a module that nobody edited stay the same.
-    """
-    child = os.fork()
-    if child == 0:
-        shown = f"{shown_as}/{path.relative_to(tree)}"
-        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-        compiled = py_compile.compile(str(path), dfile=shown, invalidation_mode=mode)
-        os._exit(0 if compiled else 1)
-    return os.waitpid(child, 0)[1] == 0
+def unusable_links(source: Path) -> list[Path]:
+    """Return the links of a tree that lead out of it, nowhere, or in a circle."""
+    return [
+        path for path in sorted(source.rglob("*")) if path.is_symlink() and not leads_inside(path, source)
+    ]
 
 
-def shares(tree: Path) -> list[list[Path]]:
-    """Deal the files of a tree, large ones first, each to the lightest share.
-
-    Bytecode goes where its source goes. Files weigh the power of two above their size: an edited line
-    does not make others change places.
-    """
-    files = [path for path in tree.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    number = min(MOST_SHARES, len(files), sum(map(weight, files)) // LEAST_SHARE) or 1
-    dealt: list[list[Path]] = [[] for _ in range(number)]
-    loads = [0] * number
-    for file in sorted(files, key=lambda path: (-weight(path), path)):
-        lightest = loads.index(min(loads))
-        dealt[lightest].extend(with_bytecode(file))
-        loads[lightest] += weight(file)
-    return dealt
+def leads_inside(link: Path, source: Path) -> bool:
+    """Return whether a link ends at something inside a folder."""
+    try:
+        return link.resolve(strict=True).is_relative_to(source)
+    except (OSError, RuntimeError):  # RuntimeError: a circle, before Python 3.13
+        return False
 
 
-def weight(file: Path) -> int:
-    """Return the power of two above a file's size in bytes."""
-    return max(LEAST_WEIGHT, 1 << file.stat().st_size.bit_length())
-
-
-def with_bytecode(file: Path) -> list[Path]:
-    """Return a file, and after it the bytecode that was made of it."""
-    return [file, *file.parent.glob(f"__pycache__/{file.stem}.*.pyc")] if file.suffix == ".py" else [file]
-
-
-def place(tree: Path, files: list[Path], out: Path) -> None:
-    """Copy files of a tree to the same places below OUT, with modes that do not depend on the checkout."""
-    out.mkdir(parents=True)
-    for file in files:
-        target = out / file.relative_to(tree)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
-        target.chmod(0o755 if file.stat().st_mode & 0o111 else 0o644)
-    for folder in [out, *(path for path in out.rglob("*") if path.is_dir())]:
-        folder.chmod(0o755)
+def set_modes(out: Path) -> None:
+    """Give every file and folder a mode that does not depend on the checkout."""
+    out.chmod(0o755)
+    for path in out.rglob("*"):
+        if path.is_symlink():
+            continue
+        path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o111 else 0o644)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Take the CUDA libraries that an environment needs out of the root file system of an nvidia/cuda image.
 
-    take_cuda.py --root DIR --site DIR --out DIR [--strict]
+    take_cuda.py --root DIR --site DIR --out DIR --at PATH [--strict]
 
-Writes OUT/cuda/lib, each library under its soname, the image's licence beside it, and OUT/missing.txt
-with the sonames that the image lacks; with --strict a missing one is an error that names who needs it.
+Writes a layer, OUT/layer/PATH/lib with each library under its soname and the image's licence next to it,
+and OUT/missing.txt with the sonames that the image lacks; with --strict a missing one is an error that
+names who needs it.
 Static libraries, headers and compilers are never taken.
 """
 
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 
 from elf import Elf, elf_files, read_elf
+from tree_times import fix_times
 
 CUDA = re.compile(
     r"lib(cublas|cublasLt|cudart|cudnn\w*|cufft|cufftw|cufile|cupti|curand|cusolver|cusolverMg|cusparse"
@@ -33,15 +35,17 @@ def main() -> int:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--site", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--at", required=True, help="where the libraries will be, without the first slash")
     parser.add_argument("--strict", action="store_true")
     options = parser.parse_args()
     taken, missing = closure(options.root, list(elf_files(options.site)))
-    library = options.out / "cuda/lib"
+    library = options.out / "layer" / options.at / "lib"
     library.mkdir(parents=True)
     for soname, path in sorted(taken.items()):
         shutil.copyfile(path, library / soname)
     if taken and (options.root / LICENCE).is_file():
         shutil.copyfile(options.root / LICENCE, library.with_name(LICENCE))
+    fix_times(options.out / "layer")
     (options.out / "missing.txt").write_text("".join(f"{soname}\n" for soname in sorted(missing)))
     if missing and options.strict:
         for soname, user in sorted(missing.items()):

@@ -1,7 +1,6 @@
-"""The application's layers: an edit ships one share, modes and links do not come from the checkout."""
+"""The layer of an application: modes, links and times do not come from the checkout."""
 
-import gzip
-import marshal
+import os
 import shutil
 import subprocess
 import sys
@@ -24,17 +23,11 @@ def source(tmp_path):
     return tmp_path / "in"
 
 
-def place(source: Path, out: Path) -> subprocess.CompletedProcess[str]:
+def place(source: Path, out: Path, *, seed: str = "0") -> subprocess.CompletedProcess[str]:
     """Run the program."""
-    command = [
-        sys.executable,
-        "-X",
-        "no_debug_ranges",
-        *map(str, (PROGRAM, "--source", source, "--out", out)),
-        "--at",
-        "/srv/app",
-    ]
-    return subprocess.run(command, check=False, capture_output=True, text=True)
+    command = [sys.executable, *map(str, (PROGRAM, "--source", source, "--out", out)), "--at", "/srv/app"]
+    environment = {**os.environ, "PYTHONHASHSEED": seed}
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -42,69 +35,50 @@ def contents(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("name", ["__init__.py", "local.py", "routes.py"])
-def test_an_edited_line_changes_one_share(source, tmp_path, name):
-    """Of fourteen shares thirteen keep every byte, bytecode included, whatever new names the edit brings."""
-    assert place(source, tmp_path / "one").returncode == 0
-    with (source / "rag" / name).open("a") as module:
-        module.write('NEW = {"status": "a text", "other": (1, 2, "status")}\n')
+def test_the_layer_is_rooted_like_the_image(source, tmp_path):
+    """Files are below OUT/srv/app, and nothing else is in the layer."""
+    assert place(source, tmp_path / "out").returncode == 0
 
-    assert place(source, tmp_path / "two").returncode == 0
-
-    one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
-    changed = {path.partition("/")[0] for path in one if one[path] != two[path]}
-    assert len(list((tmp_path / "one").iterdir())) == 14
-    assert one.keys() == two.keys()
-    assert len(changed) == 1
-
-
-def test_shares_are_about_equal(source, tmp_path):
-    """The largest module lies alone; compressed no other share is larger by more than a fifth."""
-    place(source, tmp_path / "out")
-
-    largest = max((source / "rag").glob("*.py"), key=lambda path: path.stat().st_size)
-    shares = {path: packed_bytes(path) for path in (tmp_path / "out").iterdir()}
-    (alone,) = (path for path in shares if (path / "rag" / largest.name).exists())
-    assert len(list(alone.rglob("*.py"))) == 1
-    assert max(shares.values()) <= 1.2 * shares[alone]
-
-
-def packed_bytes(share: Path) -> int:
-    """Return the size of a share's files, compressed together."""
-    files = sorted(contents(share).items())
-    return len(gzip.compress(b"".join(content for _, content in files)))
-
-
-def test_a_trace_needs_no_columns(source, tmp_path):
-    """Bytecode says the line of an instruction, not where in the line: a fifth of its bytes."""
-    place(source, tmp_path / "out")
-
-    (compiled,) = (tmp_path / "out").glob("*/rag/__pycache__/local.*.pyc")
-    code = marshal.loads(compiled.read_bytes()[16:])  # noqa: S302 - made above
-    lines, _, columns, _ = map(set, zip(*code.co_positions(), strict=True))
-    assert len(lines) > 20
-    assert columns == {None}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"srv"}
+    assert (tmp_path / "out/srv/app/rag/main.py").read_bytes() == (source / "rag/main.py").read_bytes()
 
 
 def test_every_module_has_bytecode_that_needs_no_time(source, tmp_path):
-    """Bytecode lies in its source's share, names it as the image will, and is never checked again."""
+    """Bytecode names its source as the image will, and is never checked again."""
     place(source, tmp_path / "out")
 
-    for path in (tmp_path / "out").glob("*/rag/*.py"):
+    modules = list((tmp_path / "out/srv/app/rag").glob("*.py"))
+    assert len(modules) > 20
+    for path in modules:
         (compiled,) = path.parent.glob(f"__pycache__/{path.stem}.*.pyc")
         assert compiled.read_bytes()[4:8] == UNCHECKED
         assert f"/srv/app/rag/{path.name}".encode() in compiled.read_bytes()
 
 
-def test_a_small_service_is_one_share(tmp_path):
-    """Two modules do not make two layers."""
-    (tmp_path / "in/demo").mkdir(parents=True)
-    for name in ("__init__.py", "__main__.py"):
-        (tmp_path / "in/demo" / name).write_text("")
+def test_equal_sources_give_equal_bytes(source, tmp_path):
+    """Two runs at different times write the same files, bytecode included."""
+    place(source, tmp_path / "one")
+    place(source, tmp_path / "two")
 
-    place(tmp_path / "in", tmp_path / "out")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["00"]
+
+def test_a_random_hash_seed_is_refused(source, tmp_path):
+    """Constant sets would be written in another order each time."""
+    result = place(source, tmp_path / "out", seed="random")
+
+    assert result.returncode == 1
+    assert "expected PYTHONHASHSEED=0" in result.stderr
+
+
+def test_every_time_is_fixed(source, tmp_path):
+    """No file, folder or link has a later time than 1980-01-01."""
+    (source / "rag/current").symlink_to("main.py")
+
+    place(source, tmp_path / "out")
+
+    times = {path.lstat().st_mtime for path in [tmp_path / "out", *(tmp_path / "out").rglob("*")]}
+    assert times == {315532800}
 
 
 def test_modes_of_the_checkout_do_not_reach_the_image(source, tmp_path):
@@ -119,15 +93,31 @@ def test_modes_of_the_checkout_do_not_reach_the_image(source, tmp_path):
     assert (modes["rag"], modes["cpus.py"], modes["main.py"]) == (0o755, 0o644, 0o755)
 
 
-def test_a_link_that_leaves_the_source_is_refused(source, tmp_path):
-    """A link to a file of the builder is named, and nothing is placed."""
-    (source / "rag/shadow").symlink_to("/etc/shadow")
+@pytest.mark.parametrize(
+    "target", ["/etc/shadow", "../../../outside", "nowhere", "shadow", "/srv/app/rag/main.py"]
+)
+def test_a_link_that_leads_out_or_nowhere_is_refused(source, tmp_path, target):
+    """An absolute, a leaving, a dangling and a circular link are named, and nothing is placed."""
+    (tmp_path / "outside").write_text("")
+    (source / "rag/shadow").symlink_to(target)
 
     result = place(source, tmp_path / "out")
 
     assert result.returncode == 1
-    assert "links that leave the source: rag/shadow" in result.stderr
+    assert f"rag/shadow -> {target}" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_links_inside_the_source_stay_links(source, tmp_path):
+    """A link to a file, and one to a folder that holds it, are copied as they are."""
+    (source / "rag/latest.py").symlink_to("main.py")
+    (source / "rag/self").symlink_to("../rag")
+
+    assert place(source, tmp_path / "out").returncode == 0
+
+    placed = tmp_path / "out/srv/app/rag"
+    assert (placed / "latest.py").readlink() == Path("main.py")
+    assert (placed / "self").readlink() == Path("../rag")
 
 
 def test_a_module_that_does_not_compile_is_named(source, tmp_path):

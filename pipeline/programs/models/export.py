@@ -1,6 +1,9 @@
 """Export one fetched model to what the runtime loads, and prove it.
 
-`python -m models.export --model-dir /in --recipe onnx-int8 --out /out`
+`python -m models.export --model-dir /in --recipe onnx-int8 --out /layer/models/minilm --layer /layer`
+
+OUT gets the files that an image ships. The gate's numbers are no part of a layer: their last digits differ
+between processors. With --layer every time below that folder is fixed.
 """
 
 import argparse
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
+from tree_times import fix_times
 
 from models.calibrate import measure_reaches
 from models.checkpoint import Encoder, Weights, describe_encoder, read_encoder, read_json
@@ -175,13 +179,17 @@ def _describe_to_runtime(job: Job, setup: Setup, signature: dict[str, Any]) -> N
 
 
 def run(directory: Path, recipe: str, out: Path, report_path: Path) -> None:
-    """Export into a temporary place, then publish; `out` stays empty on failure."""
+    """Export into a temporary place, then publish; `out` stays empty on failure.
+
+    Models in the hub's layout share one folder, so the provenance goes into the folder of each.
+    """
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as staging:
         job = Job(directory, recipe, Path(staging))
         report = {"exporter": EXPORTER, "recipe": recipe, **export(job)}
         if (directory / PROVENANCE).exists():
-            shutil.copyfile(directory / PROVENANCE, job.stage / PROVENANCE)
+            home = next(job.stage.glob("models--*"), job.stage)
+            shutil.copyfile(directory / PROVENANCE, home / PROVENANCE)
         publish(job.stage, out)
         write_json(report_path, report)
     print(f"export: {recipe} in {time.monotonic() - started:.1f} s", file=sys.stderr)
@@ -196,9 +204,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--report", type=Path, help=f"file for the gate's numbers; OUT/{REPORT} when left out"
     )
+    parser.add_argument("--layer", type=Path, help="folder whose times are fixed at the end; OUT is in it")
     options = parser.parse_args(arguments)
     report = options.report or options.out / REPORT
-    return exit_status(lambda: run(options.model_dir, options.recipe, options.out, report))
+
+    def work() -> None:
+        run(options.model_dir, options.recipe, options.out, report)
+        if options.layer:
+            fix_times(options.layer)
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

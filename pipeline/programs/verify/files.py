@@ -196,6 +196,6 @@ PROMISES: Final = (
         "no file newer than the epoch",
         newer_files,
         "times of at most the build's epoch, so that equal inputs give equal bytes",
-        "Copy through a tree that went through with_timestamps.",
+        "Set the times where the file is made, without following links: os.utime(…, follow_symlinks=False).",
     ),
 )
