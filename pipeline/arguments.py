@@ -11,10 +11,10 @@ from pipeline.variants import Base, Variant
 
 Which = Annotated[Variant, Doc("Which image")]
 On = Annotated[Base, Doc("What the image stands on")]
-Records = Annotated[dagger.Directory | None, Doc("Folder of OSV records: JSON files or zips")]
+Records = Annotated[dagger.Directory | None, Doc("Folder of OSV records (JSON, zips), not fetched ones")]
 RecordsFile = Annotated[dagger.File | None, Doc("One zip or JSON file of OSV records")]
-Scanners = Annotated[Scanner, Doc("Whose image is asked without --advisories; pinned in the configuration")]
-Offline = Annotated[bool, Doc("Ask no network: neither a scanner's image nor the Debian mirror")]
+Scanners = Annotated[Scanner, Doc("Whose image judges wheels if the configuration pins it; else OSV's data")]
+Offline = Annotated[bool, Doc("Ask no network: neither OSV's bucket nor the Debian mirror")]
 User = Annotated[str, Doc("User at the registry")]
 Password = Annotated[dagger.Secret | None, Doc("env://NAME, file://PATH, cmd://PROGRAM")]
 Login = Annotated[dagger.Secret | None, Doc("file://~/.docker/config.json")]

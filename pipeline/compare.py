@@ -173,7 +173,7 @@ async def _vulnerabilities(
     for name, image in zip(("naive", "ours"), images, strict=True):
         bill = (await software_lists(assembly.builder, replace(listed, image=image))).file(CYCLONEDX)
         config = assembly.config.service.scan
-        found = findings(assembly.builder, Question(bill=bill), wanted.advisories, config, wanted.now)
+        found = await findings(assembly.builder, Question(bill=bill), wanted.advisories, config, wanted.now)
         told = json.loads(await found.file("findings.json").contents())
         parts = [part["part"] for part in told["coverage"] if part["status"] == "scanned"]
         if not parts:

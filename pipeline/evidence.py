@@ -48,6 +48,7 @@ class Wanted:
         wishes, known = self.wishes, self.advisories
         words = {
             "address": self.registry.address,
+            "advisories-url": known.feed.url,
             "compression": self.compression.value,
             "platforms": ",".join(self.platforms),
             "scanner": "" if known.directory or known.file else known.scanner.value,
@@ -149,9 +150,8 @@ class Evidence:
             location=f"requirements/{variant.value}.txt",
         )
         config = self.assembly.config.service.scan
-        return await findings(
-            self.assembly.builder, question, self.wanted.advisories, config, self.now
-        ).sync()
+        found = await findings(self.assembly.builder, question, self.wanted.advisories, config, self.now)
+        return await found.sync()
 
     async def test(self, subject: Subject) -> None:
         """Run the tests.

@@ -38,6 +38,8 @@ class Checks:
     hf_token: dagger.Secret | None = None
     weights: dagger.Directory | None = None
     models_server: dagger.Service | None = None
+    advisories_url: str = ""
+    advisories_server: dagger.Service | None = None
     cache: str = ""
     cache_key: dagger.Secret | None = None
     cache_public_key: dagger.File | None = None

@@ -38,7 +38,7 @@ from pipeline.reproduce import Place
 from pipeline.sbom import CYCLONEDX, SPDX, software_lists
 from pipeline.scan import Advisories, Question, findings, require_passed
 from pipeline.scan_config import Scanner
-from pipeline.settings import assembly_of, copied
+from pipeline.settings import advisories_of, assembly_of, copied
 from pipeline.signing import published_list, verified
 from pipeline.tags import TagWishes
 from pipeline.variants import Base, Variant
@@ -66,6 +66,8 @@ class Wheelhouse:
         dagger.Service | None,
         Doc("A hub or registry that only this machine reaches: tcp://HOST:PORT; loopback addresses mean it"),
     ] = None
+    advisories_url: Annotated[str, Doc("Mirror of OSV's bucket, fetched once a day")] = ""
+    advisories_server: Annotated[dagger.Service | None, Doc("A mirror only this machine reaches")] = None
     cache: Annotated[str, Doc("REGISTRY/REPOSITORY of what other machines made: wheels, models, …")] = ""
     cache_key: Annotated[dagger.Secret | None, Doc("PEM, ECDSA P-256: signs what is written there")] = None
     cache_public_key: Annotated[dagger.File | None, Doc("Whose signature counts, to read only")] = None
@@ -174,7 +176,7 @@ class Wheelhouse:
     ) -> Report:
         """Build, test, check, weigh and scan all images at once; report all of it, fail at the `gate`."""
         assembly, now = await assembly_of(self), _now()
-        known = Advisories(directory=advisories, file=advisories_file, scanner=scanner, offline=offline)
+        known = advisories_of(self, advisories, advisories_file, scanner, offline=offline)
         chosen = variants or [one for one in Variant if one.value in assembly.config.service.variants]
         compared = (Variant.CPU if Variant.CPU in chosen else chosen[0]) if compare else None
         proof = Proof(variants=chosen, base=base, advisories=known, now=now, compared=compared)
@@ -206,7 +208,7 @@ class Wheelhouse:
         insecure: Plain = False,
     ) -> list[str]:
         """Test, check and scan, then push all images or none: `REPOSITORY@sha256:… TAG…`, one a line."""
-        known = Advisories(directory=advisories, file=advisories_file, scanner=scanner, offline=offline)
+        known = advisories_of(self, advisories, advisories_file, scanner, offline=offline)
         wanted = Wanted(
             registry=registry_at(address, username, password, docker_config, registry, insecure),
             variants=variants,
@@ -263,9 +265,9 @@ class Wheelhouse:
     ) -> dagger.Directory:
         """Scan what an image holds: findings, SARIF, OpenVEX, a table."""
         assembly = await assembly_of(self)
-        known = Advisories(directory=advisories, file=advisories_file, scanner=scanner, offline=offline)
+        known = advisories_of(self, advisories, advisories_file, scanner, offline=offline)
         question = await image_question(assembly, variant, base, sbom)
-        found = findings(assembly.builder, question, known, assembly.config.service.scan, _now())
+        found = await findings(assembly.builder, question, known, assembly.config.service.scan, _now())
         return await require_passed(found) if gate else found
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
@@ -286,9 +288,11 @@ class Wheelhouse:
         assembly = await assembly_of(self)
         image = registry_at(reference, username, password, docker_config, registry, insecure)
         bill = await published_list(assembly.builder, image)
-        known = Advisories(directory=advisories, file=advisories_file, scanner=scanner, offline=offline)
+        known = advisories_of(self, advisories, advisories_file, scanner, offline=offline)
         config = assembly.config.service.scan
-        return await require_passed(findings(assembly.builder, Question(bill=bill), known, config, _now()))
+        return await require_passed(
+            await findings(assembly.builder, Question(bill=bill), known, config, _now())
+        )
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     async def verify_signature(  # noqa: PLR0913, PLR0917 - arguments of the command line
@@ -317,6 +321,7 @@ class Wheelhouse:
             "cuda-base": self.cuda_base,
             "index-url": self.index_url,
             "hf-endpoint": self.hf_endpoint,
+            "advisories-url": self.advisories_url,
         }
 
     async def _audited(self, variant: Variant, base: Base) -> dagger.Directory:

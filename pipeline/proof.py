@@ -103,7 +103,7 @@ def _works(assembly: Assembly, proof: Proof, variant: Variant) -> dict[str, Work
     async def scan() -> dagger.Directory:
         question = await image_question(assembly, variant, base, None)
         config = assembly.config.service.scan
-        return findings(assembly.builder, question, proof.advisories, config, proof.today)
+        return await findings(assembly.builder, question, proof.advisories, config, proof.today)
 
     return {"build": build, "test": test, "verify": verify, "layers": layers, "scan": scan}
 

@@ -152,7 +152,7 @@ def _arguments(step: Step, proof: Proof, *, carried: bool) -> dict[str, str]:
     if step.name == "scan":
         known = proof.advisories
         records = f"{REPORT}/{step.variant.value}/scan/{RECORDS}" if carried else UNREAD
-        arguments["advisories-file"] = records if known.given else ""
+        arguments["advisories-file"] = records if known.given or carried else ""
         arguments["scanner"] = known.scanner.value if known.scanner is not Scanner.GRYPE else ""
         arguments["offline"] = "true" if known.offline else ""
     return arguments

@@ -1,6 +1,6 @@
 """Stage 7 of 8: a software list and advisories in, findings and the gate's reasons out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import dagger
@@ -8,13 +8,14 @@ from dagger import dag
 
 from pipeline.builder import Builder, text_file
 from pipeline.errors import ChecksFailedError
+from pipeline.feed import Feed
 from pipeline.packages import with_packages, with_programs
 from pipeline.scan_config import ScanConfig, Scanner
 
 RUN: Final = ("python3", "-m", "scan.run", "--bill", "/in/bill.json", "--policy", "/in/policy.json")
 REPORT: Final = "/out/report.json"
 RECORDS: Final = "advisories.json"
-"""What a scan read of the records it was given: enough for `--advisories-file` of the same scan again."""
+"""The records that a scan read: enough for `--advisories-file` of the same scan again."""
 COMMANDS: Final = {
     Scanner.GRYPE: ("sbom:/in/bill.cdx.json", "--output", "json", "--file", REPORT),
     Scanner.OSV: (
@@ -33,10 +34,12 @@ class Advisories:
     """OSV records: JSON files, or zips of them."""
     file: dagger.File | None = None
     """The same as one zip or JSON file."""
+    feed: Feed = field(default_factory=Feed)
+    """Where records are fetched from when none are given."""
     scanner: Scanner = Scanner.GRYPE
-    """Whose image is asked where no records are given."""
+    """Whose image judges the wheels when no records are given and the configuration pins it."""
     offline: bool = False
-    """Whether no network may be used: then Debian packages are not looked at."""
+    """Whether no network may be used: then nothing is fetched and no package source is asked."""
 
     @property
     def given(self) -> bool:
@@ -50,6 +53,18 @@ class Advisories:
             return self.directory
         alone = dag.directory().with_files("/", [self.file])
         return alone.with_directory("/folder", self.directory) if self.directory else alone
+
+    async def known(self, builder: Builder, day: str) -> tuple[dagger.Directory | None, str]:
+        """Return the OSV records of a day, given or fetched; or None and the reason."""
+        if records := self.records:
+            return records, ""
+        if self.offline:
+            return None, "no advisories were passed, and --offline fetches none"
+        try:
+            return await self.feed.fetched(builder, day), ""
+        except dagger.ExecError as error:
+            said = error.stderr.strip().splitlines() or [str(error)]
+            return None, f"the advisories cannot be fetched: {said[-1]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,20 +81,20 @@ class Question:
     """File that code hosts show the findings at."""
 
 
-def findings(
+async def findings(
     builder: Builder, question: Question, advisories: Advisories, config: ScanConfig, now: str
 ) -> dagger.Directory:
-    """Return findings.json, findings.sarif, openvex.json, table.txt, failures.txt; of given records RECORDS.
+    """Return findings.json, findings.sarif, openvex.json, table.txt, failures.txt, RECORDS.
 
-    Written whatever they say; `require_passed` is the gate. The scan runs without secrets and, but for
-    the reports of grype and apt, without a network to ask.
+    Written whatever they say; `require_passed` is the gate. The scan runs without secrets and asks no
+    network: records, and the reports of grype and apt, are files.
 
     Args:
         builder: the base image, which knows the image's package source.
         question: what is scanned.
         advisories: what is known.
         config: `[tool.wheelhouse.scan]`.
-        now: ISO 8601 time; ages are counted from it, and a new one makes the scan run anew.
+        now: ISO 8601 time; ages are counted from it, and a new one makes the scan run again.
 
     """
     container = (
@@ -90,10 +105,14 @@ def findings(
     )
     command = [*RUN, "--lock", "/in/lock.txt", "--now", now, "--out", "/out"]
     command += ["--rootfs-sha256", question.rootfs_sha256, "--location", question.location]
-    if records := advisories.records:
+    records, unreachable = await advisories.known(builder, now[:10])
+    if records:
         container = container.with_mounted_directory("/in/index", _index(builder, records))
         command += ["--advisories", "/in/index"]
-    elif image := config.image(advisories.scanner) if not advisories.offline else "":
+    else:
+        command += ["--unreachable", unreachable]
+    asked = not (advisories.given or advisories.offline)
+    if image := config.image(advisories.scanner) if asked else "":
         scanner, report = advisories.scanner, f"/in/{advisories.scanner.value}.json"
         container = container.with_mounted_file(report, _report(container, scanner, image, now))
         command += [f"--{scanner.value}", report]
@@ -127,7 +146,7 @@ def _changelogs(builder: Builder, bill: dagger.File, now: str) -> dagger.File:
 
 
 def _index(builder: Builder, records: dagger.Directory) -> dagger.Directory:
-    """Return the records sorted by package: made once for the same data, whatever is scanned when."""
+    """Return the records sorted by package: once for the same data, for every scan of it."""
     return (
         with_packages(builder, "scan/requirements.txt", "scan")
         .with_mounted_directory("/in/advisories", records)

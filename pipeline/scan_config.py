@@ -35,6 +35,17 @@ class Ignored(BaseModel):
     """Last day on which it is accepted; after that it fails the scan."""
 
 
+class Allowed(BaseModel):
+    """Permission to leave a part of the image unscanned."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: Reason
+    """Why it cannot be scanned, e.g. no network at this site."""
+    until: date
+    """Last day on which that is accepted; after that it fails the scan."""
+
+
 class ScanConfig(BaseModel):
     """What fails the scan; every default is the strict one."""
 
@@ -46,10 +57,12 @@ class ScanConfig(BaseModel):
     """Oldest advisory data that is evidence of anything."""
     ignores: tuple[Ignored, ...] = ()
     """Findings accepted for a time; an unused one warns."""
-    allow_skipped: dict[Literal["python", "debian"], Reason] = Field(default_factory=dict)
-    """Parts that may stay unscanned, each with the reason, e.g. no package mirror is in reach."""
+    fail_on_unfixed: bool = False
+    """Whether vulnerabilities of Debian packages that no update of the release fixes count too."""
+    allow_skipped: dict[Literal["python", "debian"], Allowed] = Field(default_factory=dict)
+    """Parts that may stay unscanned, each with a reason and a last day; the report calls them unscanned."""
     grype: PinnedImage = ""
-    """Image of grype with its digest, used where no advisory data is given; "" for none."""
+    """Image of grype with its digest, which then judges the wheels instead of OSV's data; "" for none."""
     osv: PinnedImage = ""
     """Image of osv-scanner with its digest, used by --scanner=osv; "" for none."""
 

@@ -7,8 +7,11 @@ import dagger
 from pipeline.assembly import Assembly
 from pipeline.builder import Builder
 from pipeline.cache import Shared
+from pipeline.feed import Feed
 from pipeline.models import Hub
 from pipeline.registry import Registry
+from pipeline.scan import Advisories
+from pipeline.scan_config import Scanner
 
 
 class Settings(Protocol):
@@ -23,6 +26,8 @@ class Settings(Protocol):
     hf_token: dagger.Secret | None
     weights: dagger.Directory | None
     models_server: dagger.Service | None
+    advisories_url: str
+    advisories_server: dagger.Service | None
     cache: str
     cache_key: dagger.Secret | None
     cache_public_key: dagger.File | None
@@ -57,6 +62,19 @@ async def assembly_of(given: Settings) -> Assembly:
         endpoint=given.hf_endpoint, token=given.hf_token, weights=given.weights, server=given.models_server
     )
     return await Assembly.of(given.source, builder_of(given, given.python_image), hub, _shared(given))
+
+
+def advisories_of(
+    given: Settings,
+    directory: dagger.Directory | None,
+    file: dagger.File | None,
+    scanner: Scanner,
+    *,
+    offline: bool,
+) -> Advisories:
+    """Return where a caller's scan has its knowledge from."""
+    feed = Feed(url=given.advisories_url, server=given.advisories_server)
+    return Advisories(directory=directory, file=file, feed=feed, scanner=scanner, offline=offline)
 
 
 def _shared(given: Settings) -> Shared | None:

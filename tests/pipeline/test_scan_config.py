@@ -9,6 +9,8 @@ from pipeline.scan_config import ScanConfig
 
 IGNORED = {"id": "CVE-2024-47874", "reason": "no multipart form is parsed", "until": "2026-12-31"}
 
+ALLOWED = {"reason": "no network at this site", "until": "2026-12-31"}
+
 
 def test_the_defaults_fail_closed():
     """Without a table high findings fail, data is old after a week, and nothing may be skipped."""
@@ -31,8 +33,10 @@ def test_the_policy_is_what_the_gate_reads():
         {"fail_on": "hihg"},
         {"fail-on": "high"},
         {"max_age_days": 0},
-        {"allow_skipped": {"everything": "nobody asked for a scan"}},
-        {"allow_skipped": {"python": "later"}},
+        {"allow_skipped": {"everything": ALLOWED}},
+        {"allow_skipped": {"python": "no network at this site"}},
+        {"allow_skipped": {"python": ALLOWED | {"reason": "later"}}},
+        {"allow_skipped": {"python": {"reason": "no network at this site"}}},
         {"ignores": [IGNORED | {"reason": "later"}]},
         {"ignores": [{key: value for key, value in IGNORED.items() if key != "until"}]},
         {"ignores": [IGNORED | {"id": "*"}]},
@@ -41,6 +45,6 @@ def test_the_policy_is_what_the_gate_reads():
     ],
 )
 def test_a_wrong_key_or_value_is_refused(table):
-    """An unknown key, an ignore without reason or end, and an image without digest are errors."""
+    """An unknown key, an ignore or permission without reason or end, an image without digest are errors."""
     with pytest.raises(ValidationError):
         ScanConfig.model_validate(table)

@@ -3,14 +3,14 @@
 import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from packaging.utils import canonicalize_name
 
-from scan.errors import AdvisoryDataError
+from scan.errors import AbsentDataError, AdvisoryDataError
 
 LARGEST_BYTES: Final = 64 * 10**6
 """Largest accepted record or list of records, unpacked. The largest known record has 1.2 MB."""
@@ -21,16 +21,22 @@ SHOWN: Final = 3
 EXPECTED: Final = "OSV records as JSON: a folder, a zip (all.zip of an OSV export) or one file"
 
 
+PYPI: Final = "PyPI"
+DEBIAN: Final = "Debian"
+FOUND: Final = {PYPI: "of a PyPI package", DEBIAN: "of a Debian package"}
+REPEATED: Final = ("DSA-", "DLA-", "DTSA-")
+"""Debian's own advisories; the CVEs that they name have records of their own."""
+
 Entry = tuple[dict[str, Any], dict[str, Any]]
 """A record and one of its `affected` entries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advisories:
-    """Records of Python packages."""
+    """Records of one ecosystem."""
 
     by_name: Mapping[str, Sequence[Entry]]
-    """Normalised name -> what is known of the package."""
+    """Normalised name of a Python package, or `RELEASE/SOURCE` of a Debian one -> what is known of it."""
     modified: tuple[float, ...]
     """When each record was changed, in seconds since 1970, newest first."""
     withdrawn: int
@@ -54,35 +60,118 @@ class Advisories:
         return round(max((now - self.newest(now)).total_seconds(), 0) / 86400, 1)
 
 
-def load_advisories(place: Path) -> Advisories:
-    """Return the records below a folder or in a file.
+@dataclass(slots=True)
+class _Collected:
+    """Records of one ecosystem while they are read."""
+
+    by_name: dict[str, list[Entry]] = field(default_factory=dict)
+    times: list[float] = field(default_factory=list)
+    withdrawn: int = 0
+
+    def add(self, record: dict[str, Any], modified: float, entries: Sequence[tuple[str, Any]]) -> None:
+        """Add a record with its entries, each under the name of its package."""
+        self.times.append(modified)
+        if record.get("withdrawn"):
+            self.withdrawn += 1
+            return
+        for name, entry in entries:
+            self.by_name.setdefault(name, []).append((record, entry))
+
+    @property
+    def advisories(self) -> Advisories:
+        """Return what was read."""
+        return Advisories(self.by_name, tuple(sorted(self.times, reverse=True)), self.withdrawn)
+
+
+def load_advisories(place: Path, ecosystem: str = PYPI) -> Advisories:
+    """Return the records of one ecosystem below a folder or in a file.
 
     Raises:
-        AdvisoryDataError: absent, empty, no JSON, truncated, not OSV, or nothing about Python packages.
+        AdvisoryDataError: absent, empty, no JSON, truncated, not OSV, or nothing about the ecosystem.
 
     """
-    by_name: dict[str, list[Entry]] = {}
-    times: list[float] = []
-    withdrawn = 0
+    return load_ecosystems(place)[ecosystem]
+
+
+def load_ecosystems(place: Path, debian_release: str = "") -> "Ecosystems":
+    """Return the records below a folder or in a file, by ecosystem.
+
+    Args:
+        place: the folder or file.
+        debian_release: the one release whose records are kept, `13`; "" for all.
+
+    Raises:
+        AdvisoryDataError: absent, empty, no JSON, truncated or not OSV.
+
+    """
+    found = {PYPI: _Collected(), DEBIAN: _Collected()}
+    total = 0
     for where, text in _texts(place):
         for record in _records(where, text):
-            times.append(_modified(where, record).timestamp())
-            if record.get("withdrawn"):
-                withdrawn += 1
-                continue
-            for affected in record.get("affected") or []:
-                if name := _python_name(where, affected):
-                    by_name.setdefault(name, []).append((record, affected))
-    if not times:
+            total += 1
+            modified = _modified(where, record).timestamp()
+            for ecosystem, entries in _by_ecosystem(where, record, debian_release).items():
+                found[ecosystem].add(record, modified, entries)
+    if not total:
         raise AdvisoryDataError(
             f"{place.name} holds no advisory ({_seen(place)}); expected {EXPECTED}. Fetch the data again."
         )
-    if not by_name:
-        raise AdvisoryDataError(
-            f"{place.name}: {len(times)} advisories, none of a PyPI package; expected {EXPECTED}. "
-            "Fetch the data of the PyPI ecosystem."
-        )
-    return Advisories(by_name, tuple(sorted(times, reverse=True)), withdrawn)
+    return Ecosystems(place.name, total, {name: one.advisories for name, one in found.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Ecosystems:
+    """Advisory data by ecosystem."""
+
+    name: str
+    """Name of the folder or file."""
+    total: int
+    known: Mapping[str, Advisories]
+
+    def __getitem__(self, ecosystem: str) -> Advisories:
+        """Return the records of an ecosystem.
+
+        Raises:
+            AbsentDataError: there are none.
+
+        """
+        known = self.known[ecosystem]
+        if not known.by_name:
+            raise AbsentDataError(
+                f"{self.name}: {self.total} advisories, none {FOUND[ecosystem]}; expected {EXPECTED}. "
+                f"Fetch the data of the {ecosystem} ecosystem."
+            )
+        return known
+
+
+def _by_ecosystem(
+    where: str, record: dict[str, Any], debian_release: str
+) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+    """Return the entries of a record by ecosystem, each with the name of its package."""
+    found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for entry in record.get("affected") or []:
+        package = entry.get("package", {})
+        if not isinstance(package, dict):
+            raise AdvisoryDataError(f"{where}: `package` is no object; expected {EXPECTED}.")
+        ecosystem, _, release = str(package.get("ecosystem", "")).partition(":")
+        name = str(package.get("name", ""))
+        if ecosystem.lower() == PYPI.lower():
+            found.setdefault(PYPI, []).append((canonicalize_name(name), entry))
+        elif ecosystem == DEBIAN and debian_release in {"", release} and not _repeats(record):
+            found.setdefault(DEBIAN, []).append((f"{release}/{name}", _without_versions(entry)))
+    return found
+
+
+def _repeats(record: dict[str, Any]) -> bool:
+    """Return whether a record only names CVEs that have records of their own."""
+    return record["id"].startswith(REPEATED) and bool(record.get("upstream") or record.get("aliases"))
+
+
+def _without_versions(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry without its list of versions, often thousands, where ranges say the same."""
+    if any(one.get("type") == "ECOSYSTEM" for one in entry.get("ranges") or []):
+        return {key: value for key, value in entry.items() if key != "versions"}
+    return entry
 
 
 def _latest(now: datetime) -> float:
@@ -150,7 +239,7 @@ def _is_whole(record: Any) -> bool:
     rated = [record, *affected] if _lists(affected, dict) else []
     return (
         bool(rated)
-        and isinstance(record.get("aliases"), list | None)
+        and all(isinstance(record.get(key), list | None) for key in ("aliases", "upstream"))
         and all(_lists(one.get("severity"), dict) for one in rated)
         and all(isinstance(one.get("versions"), list | None) for one in affected)
         and all(_lists(one.get("ranges"), dict) for one in affected)
@@ -171,13 +260,3 @@ def _modified(where: str, record: dict[str, Any]) -> datetime:
             "the age of the data is judged by it."
         ) from error
     return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _python_name(where: str, affected: dict[str, Any]) -> str:
-    """Return the normalised name of a PyPI package, "" for another ecosystem."""
-    package = affected.get("package", {})
-    if not isinstance(package, dict):
-        raise AdvisoryDataError(f"{where}: `package` is no object; expected {EXPECTED}.")
-    if str(package.get("ecosystem", "")).partition(":")[0].lower() != "pypi":
-        return ""
-    return canonicalize_name(str(package.get("name", "")))

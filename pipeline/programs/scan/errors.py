@@ -3,6 +3,7 @@
 ScanError
 ├── BillError           the software list cannot be read, or belongs to another image
 ├── AdvisoryDataError   the advisory data is empty, junk, truncated or of another format
+│   └── AbsentDataError the advisory data is good, and of other ecosystems
 └── PolicyError         the policy is no JSON object of the known keys
 """
 
@@ -17,6 +18,10 @@ class BillError(ScanError):
 
 class AdvisoryDataError(ScanError):
     """The advisory data cannot be trusted to say anything."""
+
+
+class AbsentDataError(AdvisoryDataError):
+    """The advisory data has no record of the ecosystem."""
 
 
 class PolicyError(ScanError):

@@ -7,6 +7,10 @@ SEVERITIES: Final = ("none", "low", "medium", "high", "critical")
 """From mild to grave. A finding without any rating is "unknown" and counts as grave."""
 
 
+Status = Literal["scanned", "unscanned", "failed"]
+"""unscanned: there was nothing to judge by; failed: what there was cannot be trusted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """One component of the software list, as far as advisories need it."""
@@ -53,6 +57,11 @@ class Finding:
     found_by: str = "osv"
 
     @property
+    def unfixed(self) -> bool:
+        """Return whether this is a Debian package that no update of its release repairs."""
+        return self.purl.startswith("pkg:deb/") and not self.fixed and not self.unjudgeable
+
+    @property
     def ids(self) -> frozenset[str]:
         """Return every id of the vulnerability."""
         return frozenset({self.id, *self.aliases, *self.advisories})
@@ -62,15 +71,25 @@ class Finding:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source of knowledge about a part of the image."""
+
+    name: str
+    judged: int
+    """Packages that it could judge."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """What one part of the scan looked at, with what, and how that was checked."""
+    """Extent of one part of the scan: packages, data, controls."""
 
     part: str
     """python or debian."""
-    status: Literal["scanned", "skipped", "failed"]
+    status: Status
     reason: str = ""
-    """Why it was skipped or failed."""
+    """Why it is unscanned or failed."""
+    sources: tuple[Source, ...] = ()
     tool: str = ""
     records: int = 0
     """Advisories or changelogs read."""

@@ -20,14 +20,14 @@ class Decision:
     ignored: tuple[tuple[Finding, Ignore], ...]
     """Findings that a valid ignore covers."""
     scanned: bool
-    """Whether any part was scanned at all."""
+    """Whether every part was scanned."""
 
     @property
     def verdict(self) -> str:
-        """Return failed, skipped (nothing was scanned, and the policy allows that) or passed."""
+        """Return failed, unscanned (a part was not scanned, and the policy allows that) or passed."""
         if self.failures:
             return "failed"
-        return "passed" if self.scanned else "skipped"
+        return "passed" if self.scanned else "unscanned"
 
 
 def decide(result: Result, policy: Policy, today: date) -> Decision:
@@ -38,15 +38,15 @@ def decide(result: Result, policy: Policy, today: date) -> Decision:
     left = [finding for finding in result.findings if id(finding) not in ignored]
     failures = [
         *result.problems,
-        *(line for coverage in result.coverage for line in _blindness(coverage, policy)),
-        *(_line(finding) for finding in left if _counts(finding, policy.fail_on)),
+        *(line for coverage in result.coverage for line in _blindness(coverage, policy, today)),
+        *(_line(finding) for finding in left if _counts(finding, policy)),
         *(
-            f"ignore of {one.id} ended on {one.until}: decide anew"
+            f"ignore of {one.id} ended on {one.until}: decide again"
             for one in policy.ignores
             if one.until < today
         ),
     ]
-    scanned = any(coverage.status == "scanned" for coverage in result.coverage)
+    scanned = all(coverage.status == "scanned" for coverage in result.coverage)
     # apt says several lines for one reason; each line of failures.txt is a reason.
     lines = tuple("; ".join(one.splitlines()) for one in failures)
     return Decision(lines, tuple(_warnings(result, policy, valid)), tuple(covered), scanned)
@@ -65,14 +65,20 @@ def ignore_for(finding: Finding, ignores: list[Ignore]) -> Ignore | None:
     return matching[0] if matching else None
 
 
-def _blindness(coverage: Coverage, policy: Policy) -> Iterator[str]:
+def _blindness(coverage: Coverage, policy: Policy, today: date) -> Iterator[str]:
     """Yield why a part of the scan is no evidence."""
     part = coverage.part
     if coverage.status == "failed":
         yield f"{part}: not scanned: {coverage.reason}"
-    elif coverage.status == "skipped":
-        if part not in policy.allow_skipped:
-            yield f"{part}: skipped: {coverage.reason}; expected a scan, or a reason in allow_skipped.{part}"
+    elif coverage.status == "unscanned":
+        allowed = policy.allow_skipped.get(part)
+        if allowed is None:
+            yield (
+                f"{part}: not scanned: {coverage.reason}; expected a scan, or allow_skipped.{part} with a "
+                "reason and a date"
+            )
+        elif allowed.until < today:
+            yield f"{part}: not scanned: {coverage.reason}; allow_skipped.{part} ended on {allowed.until}"
     else:
         yield from _doubts(coverage, policy.max_age_days)
 
@@ -92,9 +98,10 @@ def _doubts(coverage: Coverage, max_age_days: float) -> Iterator[str]:
         yield f"{part}: no component to scan; expected at least one"
 
 
-def _counts(finding: Finding, fail_on: str) -> bool:
+def _counts(finding: Finding, policy: Policy) -> bool:
     """Return whether a finding fails the gate; one without any rating counts as grave."""
-    if fail_on == "never":
+    fail_on = policy.fail_on
+    if fail_on == "never" or (finding.unfixed and not policy.fail_on_unfixed):
         return False
     return finding.severity == "unknown" or SEVERITIES.index(finding.severity) >= SEVERITIES.index(fail_on)
 
@@ -111,10 +118,15 @@ def _line(finding: Finding) -> str:
 def _warnings(result: Result, policy: Policy, valid: list[Ignore]) -> Iterator[str]:
     yield from result.notes
     for coverage in result.coverage:
-        if coverage.status == "skipped" and coverage.part in policy.allow_skipped:
-            yield f"{coverage.part} was not scanned; accepted: {policy.allow_skipped[coverage.part]}"
+        if coverage.status == "unscanned" and (allowed := policy.allow_skipped.get(coverage.part)):
+            yield f"{coverage.part} was not scanned; accepted until {allowed.until}: {allowed.reason}"
     for one in valid:
         if not any(one.id in finding.ids for finding in result.findings):
             yield f"ignore of {one.id} is unused: remove it"
+    if not policy.fail_on_unfixed and (unfixed := sum(one.unfixed for one in result.findings)):
+        yield (
+            f"{unfixed} vulnerabilities of Debian packages have no fix in this release: reported, not "
+            "counted (fail_on_unfixed)"
+        )
     if unjudgeable := [finding for finding in result.findings if finding.unjudgeable]:
         yield f"{len(unjudgeable)} findings are unjudgeable and count as affected"

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from scan.bill import Bill
 from scan.control import ADDED
-from scan.facts import Coverage, Finding
+from scan.facts import Coverage, Finding, Source
 from scan.python import expected_pins
 
 
@@ -37,6 +37,7 @@ def scan_grype(
         part="python",
         status="scanned",
         tool=f"grype {version}",
+        sources=(Source("grype", len(expected & set(components))),),
         records=len(matches),
         newest=built.isoformat(),
         age_days=round(max((now - built).total_seconds(), 0) / 86400, 1),

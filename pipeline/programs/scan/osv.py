@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from scan.advisories import Advisories, Entry
 from scan.bill import Bill
 from scan.control import ADDED
-from scan.facts import Component, Coverage, Finding
+from scan.facts import Component, Coverage, Finding, Source
 from scan.match import match
 from scan.python import expected_pins
 
@@ -40,6 +40,7 @@ def scan_osv(bill: Bill, report: Path, lock: str, now: datetime) -> tuple[Covera
         part="python",
         status="scanned",
         tool=TOOL,
+        sources=(Source("osv-scanner", len(expected & seen)),),
         records=data.records,
         newest=now.isoformat(),
         age_days=0.0,

@@ -23,6 +23,15 @@ class Ignore:
     """Last day on which it holds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Permission to leave a part of the image unscanned."""
+
+    reason: str
+    until: date
+    """Last day on which it holds."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The gate's settings; every default fails closed."""
@@ -32,8 +41,10 @@ class Policy:
     max_age_days: float = 7
     """Oldest accepted advisory data. Source: security reference §1, grype fails at 5."""
     ignores: tuple[Ignore, ...] = ()
-    allow_skipped: Mapping[str, str] = field(default_factory=dict)
-    """Parts (python, debian) that may be skipped without failing the gate, each with the reason."""
+    allow_skipped: Mapping[str, Allowed] = field(default_factory=dict)
+    """Parts (python, debian) that may stay unscanned without failing the gate."""
+    fail_on_unfixed: bool = False
+    """Whether vulnerabilities of Debian packages that no update fixes count as well."""
     min_owned_share: float = 0.995
     """Least share of the image's files that must belong to a component."""
 
@@ -65,6 +76,7 @@ def _converted(values: Any) -> dict[str, Any]:
         Ignore(str(one["id"]), str(one["reason"]), date.fromisoformat(one["until"])) for one in ignores
     )
     converted["allow_skipped"] = {
-        str(part): str(reason) for part, reason in converted.get("allow_skipped", {}).items()
+        str(part): Allowed(str(one["reason"]), date.fromisoformat(one["until"]))
+        for part, one in converted.get("allow_skipped", {}).items()
     }
     return converted

@@ -8,39 +8,38 @@ from typing import Final
 from packaging.markers import InvalidMarker, Marker
 from packaging.utils import canonicalize_name
 
-from scan.advisories import Advisories, load_advisories
+from scan.advisories import Advisories
 from scan.bill import Bill
 from scan.control import control
 from scan.errors import AdvisoryDataError
-from scan.facts import Coverage, Finding
-from scan.index import DATA, open_index
+from scan.facts import Coverage, Finding, Source
+from scan.index import opened
 from scan.match import match
 
 TOOL: Final = "wheelhouse-scan 1 (OSV)"
-NO_DATA: Final = (
-    "no advisory data was given and no scanner is configured; pass --advisories, or set grype or "
-    "osv in [tool.wheelhouse.scan] to an image with its digest"
-)
+NO_DATA: Final = "no advisory data was given; pass --advisories or --advisories-url"
 PIN: Final = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;]+)(?:\s*;\s*(.*?))?(?=\s+--hash|\s*\\?$)")
 
 
 def scan_python(
-    bill: Bill, advisories: Path | None, lock: str, now: datetime
+    bill: Bill, advisories: Path | None, lock: str, now: datetime, unreachable: str = ""
 ) -> tuple[Coverage, list[Finding], list[str]]:
     """Return what was covered, the findings, and notes about the data.
 
     Args:
         bill: the software list.
-        advisories: OSV data, or the index that scan.index made of it; None: the part is skipped.
+        advisories: OSV data, or the index that scan.index made of it; None: the part is unscanned.
         lock: hash-pinned requirements: what the list must name; "" where it is not known.
         now: the time that the age of the data is counted from.
+        unreachable: why there is no data.
 
     """
     components = bill.of("pypi")
     listed = {f"{canonicalize_name(one.name)}=={one.version}" for one in components}
     expected = expected_pins(lock) or listed
     if advisories is None:
-        return Coverage(part="python", status="skipped", reason=NO_DATA, expected=len(expected)), [], []
+        reason = unreachable or NO_DATA
+        return Coverage(part="python", status="unscanned", reason=reason, expected=len(expected)), [], []
     try:
         data = opened(advisories)
         controls = control(data)
@@ -66,6 +65,7 @@ def _coverage(
         part="python",
         status="scanned",
         tool=TOOL,
+        sources=(Source("OSV (PyPI)", len(expected & listed)),),
         records=data.records,
         newest=data.newest(now).isoformat(),
         age_days=data.age_days(now),
@@ -75,16 +75,6 @@ def _coverage(
         control=found,
         control_missing=missing,
     )
-
-
-def opened(place: Path) -> Advisories:
-    """Return OSV data, or what an index has of it.
-
-    Raises:
-        AdvisoryDataError: neither can be trusted.
-
-    """
-    return open_index(place) if (place / DATA).is_file() else load_advisories(place)
 
 
 def expected_pins(lock: str) -> set[str]:

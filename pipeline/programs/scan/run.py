@@ -2,7 +2,7 @@
 
     python3 -m scan.run --bill sbom.cdx.json --policy policy.json --now 2026-11-21T10:00:00+00:00 --out DIR
         [--advisories DIR|ZIP|JSON] [--lock FILE] [--debian debian.json] [--grype JSON] [--osv JSON]
-        [--rootfs-sha256 HEX] [--location requirements/cpu.txt]
+        [--unreachable REASON] [--rootfs-sha256 HEX] [--location requirements/cpu.txt]
 
 Writes findings.json, findings.sarif, openvex.json, table.txt, failures.txt (one line for each reason
 why the gate fails, empty when it passes) and, where advisories are given, advisories.json (carried.py).
@@ -61,15 +61,17 @@ def scan(bill: Bill, options: argparse.Namespace, policy: Policy) -> Result:
     elif options.osv:
         python, found, notes = scan_osv(bill, options.osv, lock, options.now)
     else:
-        python, found, notes = scan_python(bill, options.advisories, lock, options.now)
-    debian, fixable = scan_debian(bill, options.debian, options.now)
+        python, found, notes = scan_python(bill, options.advisories, lock, options.now, options.unreachable)
+    debian, fixable, more = scan_debian(
+        bill, options.debian, options.advisories, options.now, options.unreachable
+    )
     findings = [replace(one, requirer=bill.requirer(one.purl)) for one in (*found, *fixable)]
     return Result(
         serial=bill.serial,
         checked_at=options.now.isoformat(),
         coverage=(python, *([debian] if debian else [])),
         findings=tuple(sorted(findings, key=_order)),
-        notes=(*notes, *_unjudged(bill)),
+        notes=(*notes, *more, *_unjudged(bill)),
         problems=tuple(bill_problems(bill, options.rootfs_sha256, policy.min_owned_share)),
     )
 
@@ -150,6 +152,7 @@ def _options() -> argparse.Namespace:
     for name in ("advisories", "lock", "debian", "grype", "osv"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--now", type=_moment, required=True)
+    parser.add_argument("--unreachable", default="", help="why there are no advisories")
     parser.add_argument("--rootfs-sha256", default="")
     parser.add_argument("--location", default="pyproject.toml")
     return parser.parse_args()

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Final
 
-from scan.facts import Coverage, Result, gravity
+from scan.facts import Coverage, Finding, Result, gravity
 from scan.gate import Decision
 
 HEAD: Final = ("severity", "score", "id", "component", "version", "fixed in", "required by")
 
 CLOSING: Final = {
     "passed": "passed",
-    "failed": "failed: {} reasons",
-    "skipped": "skipped: nothing was scanned, and the configuration allows that",
+    "failed": "failed: {reasons} reasons",
+    "unscanned": "unscanned: {unscanned}; the configuration allows that",
 }
 
 
@@ -19,10 +19,11 @@ def table(result: Result, decision: Decision) -> str:
     """Return the findings, what was covered, and what the gate says."""
     ignored = {id(finding): ignore for finding, ignore in decision.ignored}
     rows = [HEAD]
-    for finding in sorted(result.findings, key=lambda one: (-gravity(one), one.component, one.id)):
+    shown = [one for one in result.findings if not _is_unimportant(one)]
+    for finding in sorted(shown, key=lambda one: (-gravity(one), one.component, one.id)):
         mark = " (ignored)" if id(finding) in ignored else " (unjudgeable)" if finding.unjudgeable else ""
         score = "" if finding.score is None else f"{finding.score:.1f}"
-        fixed = finding.fixed[0] if finding.fixed else "-"
+        fixed = finding.fixed[0] if finding.fixed else "none yet" if finding.unfixed else "-"
         rows.append(
             (
                 finding.severity,
@@ -34,12 +35,20 @@ def table(result: Result, decision: Decision) -> str:
                 finding.requirer,
             )
         )
-    lines = _aligned(rows) if result.findings else ["no finding"]
+    lines = _aligned(rows) if shown else ["no finding"]
+    if hidden := len(result.findings) - len(shown):
+        lines.append(f"and {hidden} that Debian rates unimportant and does not fix: see findings.json")
     lines += ["", *(_coverage(one) for one in result.coverage)]
     lines += [f"warning  {line}" for line in decision.warnings]
     lines += [f"failure  {line}" for line in decision.failures]
-    lines.append(CLOSING[decision.verdict].format(len(decision.failures)))
+    unscanned = ", ".join(one.part for one in result.coverage if one.status == "unscanned")
+    lines.append(CLOSING[decision.verdict].format(unscanned=unscanned, reasons=len(decision.failures)))
     return "\n".join(lines) + "\n"
+
+
+def _is_unimportant(finding: Finding) -> bool:
+    """Return whether Debian decided that a vulnerability does no harm as it builds the package."""
+    return finding.unfixed and finding.severity == "none"
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -52,8 +61,9 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
 def _coverage(one: Coverage) -> str:
     if one.status != "scanned":
         return f"{one.part:8} {one.status}: {one.reason}"
+    by = ", ".join(f"{source.judged} by {source.name}" for source in one.sources)
     age = "unknown" if one.age_days is None else f"{one.age_days:g} days"
     return (
-        f"{one.part:8} {one.scanned} of {one.expected} components by {one.tool}; {one.records} records, "
+        f"{one.part:8} {one.scanned} of {one.expected} packages judged: {by}; {one.records} records, "
         f"newest {one.newest[:10]} ({age} old); control {one.control or 'MISSING'}"
     )

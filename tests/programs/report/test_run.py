@@ -212,9 +212,9 @@ def test_an_image_that_was_scanned_in_part_has_no_green_scan(report, given):
     """A part that nobody looked at keeps the step from being passed."""
     coverage = [
         {"part": "debian", "status": "scanned", "scanned": 3, "expected": 3, "reason": ""},
-        {"part": "python", "status": "skipped", "scanned": 0, "expected": 9, "reason": "no data"},
+        {"part": "python", "status": "unscanned", "scanned": 0, "expected": 9, "reason": "no data"},
     ]
-    scan = {"coverage": coverage, "failures": [], "findings": [], "ignored": [], "verdict": "passed"}
+    scan = {"coverage": coverage, "failures": [], "findings": [], "ignored": [], "verdict": "unscanned"}
     write(given / "cpu/scan/findings.json", scan)
 
     document, _, summary = report()

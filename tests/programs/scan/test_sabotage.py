@@ -136,19 +136,25 @@ def test_missing_data_fails(scanner, tmp_path):
     assert refused(scanner, tmp_path / "nowhere.zip", "does not exist")
 
 
-def test_no_data_at_all_is_skipped_and_fails(scanner):
-    """Without any data the part is skipped with its reason, and the gate fails."""
-    assert "python: skipped: no advisory data was given" in reasons(scanner, None)
+def test_no_data_at_all_is_unscanned_and_fails(scanner):
+    """Without any data the part is unscanned, the reason is the caller's, and the gate fails."""
+    assert "python: not scanned: no advisory data was given" in reasons(scanner, None)
+    assert "python: not scanned: no route;" in reasons(scanner, None, "--unreachable", "no route")
 
 
-def test_a_scan_of_nothing_that_the_policy_allows_is_skipped_and_not_passed(scanner):
-    """Where every part may be skipped the gate does not fail, but the verdict is never passed."""
-    policy = {"allow_skipped": {"python": "no advisories reach this machine"}}
+@pytest.mark.parametrize(("until", "verdict"), [("2026-07-14", "unscanned"), ("2026-07-13", "failed")])
+def test_a_permission_to_leave_a_part_unscanned_ends_on_its_last_day(scanner, until, verdict):
+    """Until then the verdict is unscanned, never passed; a day later the gate fails."""
+    policy = {"allow_skipped": {"python": {"reason": "no advisories reach this machine", "until": until}}}
     result = scanner.scan(scanner.bill(CLEAN), policy=policy, advisories=None)
 
-    assert (result["verdict"], result["passed"], result["failures"]) == ("skipped", False, [])
-    assert "accepted: no advisories reach this machine" in "\n".join(result["warnings"])
-    assert "skipped: nothing was scanned" in (scanner.folder / "out/table.txt").read_text()
+    assert (result["verdict"], result["passed"], bool(result["failures"])) == (
+        verdict,
+        False,
+        verdict == "failed",
+    )
+    table = (scanner.folder / "out/table.txt").read_text()
+    assert "unscanned: python; the configuration allows that" in table or "ended on 2026-07-13" in table
 
 
 def test_stale_data_fails(scanner):
@@ -216,8 +222,8 @@ def test_versions_that_cannot_be_read_are_findings(scanner):
     assert not result["passed"]
 
 
-def test_a_network_that_died_fails_the_debian_part(scanner):
-    """What apt could not answer is a failure with apt's own words, even where debian may be skipped."""
+def test_a_network_that_died_leaves_the_debian_part_unscanned(scanner):
+    """What apt could not answer fails in apt's own words, unless the configuration allows that for a time."""
     bill = scanner.bill(CLEAN)
     document = json.loads(bill.read_text())
     document["components"].append(
@@ -227,9 +233,13 @@ def test_a_network_that_died_fails_the_debian_part(scanner):
     report = scanner.folder / "debian.json"
     report.write_text(json.dumps({"failure": "SourceError: apt-get failed (100): Could not\nresolve"}))
 
-    result = scanner.scan(bill, "--debian", report, policy={"allow_skipped": {"debian": "no mirror here"}})
-    reason = "debian: not scanned: SourceError: apt-get failed (100): Could not; resolve"
-    assert (scanner.folder / "out/failures.txt").read_text().splitlines() == result["failures"] == [reason]
+    result = scanner.scan(bill, "--debian", report)
+    [reason] = result["failures"]
+    assert (scanner.folder / "out/failures.txt").read_text().splitlines() == [reason]
+    assert "debian: not scanned: " in reason
+    assert "changelogs: SourceError: apt-get failed (100): Could not; resolve" in reason
+    allowed = {"allow_skipped": {"debian": {"reason": "no mirror here", "until": "2026-12-31"}}}
+    assert scanner.scan(bill, "--debian", report, policy=allowed)["verdict"] == "unscanned"
 
 
 @pytest.mark.parametrize(
