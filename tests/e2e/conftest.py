@@ -23,6 +23,7 @@ from tests.programs.oci.registry_server import (
     proxy_before,
     running,
 )
+from tests.programs.scan.bucket import bucket
 
 ROOT = Path(__file__).parents[2]
 WHEELHOUSE = Path(sys.executable).with_name("wheelhouse")
@@ -34,6 +35,8 @@ class Checkout:
     """A clone of this repository, as a user has one."""
 
     folder: Path
+    bucket: str = ""
+    """URL of a stand-in for OSV's bucket; "" where nothing is scanned."""
 
     @property
     def head(self) -> str:
@@ -48,8 +51,9 @@ class Checkout:
 
     def call(self, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run `wheelhouse call` on the embedded engine, the registry's password in the environment."""
+        call = [str(WHEELHOUSE), "--engine=embedded", "--progress=plain", "call"]
         return subprocess.run(
-            [str(WHEELHOUSE), "--engine=embedded", "--progress=plain", "call", *words],
+            [*call, f"--advisories-url={self.bucket}", *words],
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -94,12 +98,19 @@ def one_proxy(private_registry: str) -> Iterator[Proxy]:
         yield stack.enter_context(proxy_before(private_registry))
 
 
+@pytest.fixture(scope="session")
+def osv_bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the URL of a stand-in for OSV's bucket."""
+    with bucket(tmp_path_factory.mktemp("bucket") / "files") as (url, _):
+        yield url
+
+
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+def clone(tmp_path_factory: pytest.TempPathFactory, osv_bucket: str) -> Checkout:
     """Give a clone of this repository at its HEAD."""
     target = tmp_path_factory.mktemp("clones") / "clone"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(target)], check=True)
-    return Checkout(target)
+    return Checkout(target, osv_bucket)
 
 
 def key_pair(folder: Path, name: str) -> Path:

@@ -33,6 +33,8 @@ class Job:
 
     clone: Path
     commit: str
+    bucket: str
+    """Flag that names the stand-in for OSV's bucket."""
     ended: list[subprocess.CompletedProcess[str]]
     """`directory`, `summary`, `gate`."""
 
@@ -69,7 +71,7 @@ def committed(folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory):
+def job(tmp_path_factory, osv_bucket):
     """Play the job of the workflow on a commit in which one test fails."""
     clone = tmp_path_factory.mktemp("clone")
     committed(clone)
@@ -80,10 +82,11 @@ def job(tmp_path_factory):
     lines = calls(ROOT / ".github/workflows/ci.yml")
     assert [words[-1] for words in lines] == ["report", "summary", "gate"]
     values = {"$VARIANT": "api", "$HERE": f"{MODULE}@{commit}", "$CACHE": "", "$GITHUB_ACTOR": "me"}
-    filled = [" ".join(["wheelhouse", "call", *words]) for words in lines]
+    flag = f"--advisories-url={osv_bucket}"
+    filled = [" ".join(["wheelhouse", "call", flag, *words]) for words in lines]
     for name, value in values.items():
         filled = [line.replace(name, value) for line in filled]
-    return Job(clone, commit, [run(clone, line) for line in filled])
+    return Job(clone, commit, flag, [run(clone, line) for line in filled])
 
 
 def test_the_report_is_complete_though_a_test_failed(job):
@@ -112,7 +115,10 @@ def test_the_summary_tells_the_failure_on_the_job_page(job):
     """The table has the failed step, and the line names module and commit."""
     assert job.ended[1].returncode == 0, job.ended[1].stderr
     assert "| api | ✅ 1 | ❌ 1 of " in job.ended[1].stdout
-    assert f"dagger call -m {MODULE}@{job.commit} test --variant=api" in job.ended[1].stdout
+    coverage = json.loads((job.report / "api/scan/findings.json").read_text())["coverage"]
+    assert {one["part"]: one["status"] for one in coverage} == {"python": "scanned", "debian": "scanned"}
+    line = f"dagger call -m {MODULE}@{job.commit} {job.bucket} test --variant=api"
+    assert line in job.ended[1].stdout
 
 
 def test_the_gate_fails_and_repeats_no_work(job):

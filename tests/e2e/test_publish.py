@@ -5,12 +5,13 @@ import gzip
 import json
 import os
 import re
+import shutil
 import subprocess
 import tarfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ EDIT_BYTES = 19_000
 """Most bytes of blobs that an edited line may send. Source: 20 kB promised; 17.8 for cpu, 18.5 for gpu."""
 SMALL_BYTES = 100_000
 """A layer below this may be the application's."""
+VULNERABLE = "bad31cb622ceee0ab46c4c884cf61957def0ff2e644de0a7a093678844c9ccac"
+"""The wheel of urllib3 1.26.0, one of the scan's controls."""
 EDIT_BLOBS = 3
 """Layer, configuration, signed statement: lists and findings are there already."""
 FORMS = tuple(
@@ -199,7 +202,7 @@ def test_a_published_image_is_scanned_again_by_its_list(published: Published, cl
     """`rescan` takes the attached list; a scan that could judge nothing fails."""
     blind = clone.call("rescan", f"--reference={published.reference}", "--offline", *LOGIN)
 
-    assert (blind.returncode, "debian: skipped" in blind.stderr) == (1, True)
+    assert (blind.returncode, "debian: not scanned" in blind.stderr) == (1, True)
 
 
 def test_promotion_takes_along_what_refers_to_the_image(
@@ -260,13 +263,30 @@ def test_a_platform_that_cannot_run_here_is_refused(clone: Checkout, one_proxy: 
 
 
 def test_an_image_that_no_scan_vouches_for_is_not_pushed(clone: Checkout, one_proxy: Proxy) -> None:
-    """Offline the Debian packages go unjudged: the gate says so, and the registry is asked nothing."""
+    """Offline wheels and Debian packages go unjudged: the gate says so, the registry is asked nothing."""
     one_proxy.clear()
     words = ["publish", f"--address={one_proxy.address}/app", "--variants=api", "--offline", *LOGIN]
     done = clone.call(*words)
 
     assert done.returncode == 1
-    assert "debian: skipped: no package source was asked" in done.stderr
+    assert "debian: not scanned: " in done.stderr
+    assert "python: not scanned: no advisories were passed" in done.stderr
+    assert one_proxy.seen == []
+
+
+def test_a_vulnerable_pin_is_not_published(clone: Checkout, one_proxy: Proxy, tmp_path: Path) -> None:
+    """A copy of the service with a known-bad wheel is refused by name; so is one that nothing can judge."""
+    service = Path(shutil.copytree(clone.folder / "app", tmp_path / "app"))
+    lock = service / "requirements/api.txt"
+    lock.write_text(f"{lock.read_text()}urllib3==1.26.0 --hash=sha256:{VULNERABLE}\n")
+    one_proxy.clear()
+    words = ["publish", f"--address={one_proxy.address}/app", "--variants=api", *LOGIN]
+    done = clone.call(f"--source={service}", *words)
+    blind = replace(clone, bucket="http://127.0.0.1:9").call(*words)
+
+    assert done.returncode == blind.returncode == 1
+    assert "urllib3 1.26.0: CVE-2021-33503 (high), fixed in 1.26.5" in done.stderr
+    assert "python: not scanned: the advisories cannot be fetched: http://127.0.0.1:9/" in blind.stderr
     assert one_proxy.seen == []
 
 

@@ -1,11 +1,13 @@
 """The rooms of lists and scans on the embedded engine: the base image listed, scanned, refused."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.pipeline.sessions import run_session
+from tests.programs.scan.bucket import bucket
 
 pytestmark = pytest.mark.engine
 LIST = """
@@ -28,7 +30,8 @@ SCAN = """
     records = dag.host().directory(str(ROOT / "tests/assets/advisories")).file("records.json")
     question = Question(bill=lists.file("sbom.cdx.json"))
     advisories = Advisories(file=records, offline=True)
-    found = findings(builder, question, advisories, ScanConfig(**SETTINGS), "2026-07-14T00:00:00+00:00")
+    config = ScanConfig(**SETTINGS)
+    found = await findings(builder, question, advisories, config, "2026-07-14T00:00:00+00:00")
     try:
         await require_passed(found)
         print("passed")
@@ -67,13 +70,16 @@ def test_a_wheel_swapped_between_download_and_list_stops_the_list(tmp_path: Path
     assert "SwappedWheelError: alpha-1.0-py3-none-any.whl: sha256" in done.stdout, done.stderr
 
 
+ALLOWED = {"reason": "no mirror is asked in tests", "until": "2026-12-31"}
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"allow_skipped": {"debian": "no mirror is asked in tests"}}, "passed"),
-        ({}, "debian: skipped: no package source was asked"),
+        ({"allow_skipped": {"debian": ALLOWED}}, "passed"),
+        ({}, "changelogs: no package source was asked; expected a scan"),
         (
-            {"allow_skipped": {"debian": "no mirror is asked in tests"}, "max_age_days": 0.5},
+            {"allow_skipped": {"debian": ALLOWED}, "max_age_days": 0.5},
             "age of the data 0.8 days",
         ),
     ],
@@ -93,7 +99,8 @@ DYING = """
     room._changelogs = lambda *_: text_file("debian.json", '{"failure": "SourceError: no route"}')
     question = room.Question(bill=lists.file("sbom.cdx.json"))
     config = room.ScanConfig.model_construct(grype=BASE)
-    found = room.findings(builder, question, room.Advisories(), config, "2026-07-14T00:00:00+00:00")
+    nowhere = room.Advisories(feed=room.Feed(url="http://127.0.0.1:9"))
+    found = await room.findings(builder, question, nowhere, config, "2026-07-14T00:00:00+00:00")
     print(await found.file("failures.txt").contents())
 """
 
@@ -103,4 +110,38 @@ def test_a_scanner_that_dies_without_a_report_fails_the_gate(tmp_path: Path):
     done = run_session(tmp_path, LIST + DYING)
 
     assert "python: not scanned: grype.json is no JSON report of grype" in done.stdout, done.stderr
-    assert "debian: not scanned: SourceError: no route" in done.stdout
+    assert "changelogs: SourceError: no route" in done.stdout
+
+
+FED = """
+    from pipeline.feed import Feed
+    from pipeline.scan import Advisories, Question, findings
+    from pipeline.scan_config import ScanConfig
+    question = Question(bill=lists.file("sbom.cdx.json"))
+    async def failures(url):
+        known = Advisories(feed=Feed(url=url))
+        found = await findings(builder, question, known, ScanConfig(), NOW)
+        part = json.loads(await found.file("findings.json").contents())["coverage"][0]
+        print(json.dumps([part["status"], part["reason"], part["sources"]]))
+    import pipeline.scan as room
+    from pipeline.builder import text_file
+    room._changelogs = lambda *_: text_file("debian.json", '{"failure": "not asked in this test"}')
+    await failures(URL)
+    await failures(URL)
+    await failures("http://127.0.0.1:9")
+"""
+
+
+def test_advisories_are_fetched_once_a_day_when_none_are_given(tmp_path: Path):
+    """With nothing configured OSV's bucket judges the wheels; one that is gone leaves them unscanned."""
+    now = datetime.now(UTC).isoformat()
+    with bucket(tmp_path / "bucket") as (url, asked):
+        done = run_session(tmp_path, f"{LIST}    URL, NOW = {url!r}, {now!r}{FED}")
+
+    assert done.returncode == 0, done.stderr
+    first, second, gone = map(json.loads, done.stdout.splitlines())
+    assert first == second == ["scanned", "", [{"name": "OSV (PyPI)", "judged": first[2][0]["judged"]}]]
+    assert first[2][0]["judged"] > 0
+    assert asked == ["/PyPI/all.zip", "/Debian/all.zip"]
+    assert gone[0] == "unscanned"
+    assert "http://127.0.0.1:9/PyPI/all.zip: no connection" in gone[1]
