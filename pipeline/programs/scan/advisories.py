@@ -116,16 +116,13 @@ def load_ecosystems(place: Path, debian_release: str = "") -> "Ecosystems":
         raise AdvisoryDataError(
             f"{place.name} holds no advisory ({_seen(place)}); expected {EXPECTED}. Fetch the data again."
         )
-    return Ecosystems(place.name, total, {name: one.advisories for name, one in found.items()})
+    return Ecosystems({name: one.advisories for name, one in found.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class Ecosystems:
     """Advisory data by ecosystem."""
 
-    name: str
-    """Name of the folder or file."""
-    total: int
     known: Mapping[str, Advisories]
 
     def __getitem__(self, ecosystem: str) -> Advisories:
@@ -138,8 +135,7 @@ class Ecosystems:
         known = self.known[ecosystem]
         if not known.by_name:
             raise AbsentDataError(
-                f"{self.name}: {self.total} advisories, none {FOUND[ecosystem]}; expected {EXPECTED}. "
-                f"Fetch the data of the {ecosystem} ecosystem."
+                f"the data has no advisory {FOUND[ecosystem]}. Fetch the data of the {ecosystem} ecosystem."
             )
         return known
 

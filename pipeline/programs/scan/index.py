@@ -48,7 +48,7 @@ def write_index(place: Path, out: Path, debian_release: str = "") -> None:
     except AdvisoryDataError as error:
         _write(out / DATA, {"refused": str(error)})
         return
-    known: dict[str, Any] = {"total": data.total, "name": data.name, "ecosystems": {}}
+    known: dict[str, Any] = {"ecosystems": {}}
     with (out / RECORDS).open("wb") as records:
         for ecosystem, advisories in data.known.items():
             places: dict[str, tuple[int, int]] = {}
@@ -89,7 +89,7 @@ def open_index(folder: Path, ecosystem: str = PYPI) -> Advisories:
             )
             for name, one in known["ecosystems"].items()
         }
-        return Ecosystems(known["name"], known["total"], indexed)[ecosystem]
+        return Ecosystems(indexed)[ecosystem]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AdvisoryDataError(
             f"{folder} is no index of advisories: {error!r}; expected what scan.index writes."

@@ -16,14 +16,7 @@ ECOSYSTEMS = {"PyPI": "records.json", "Debian": "debian.json"}
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    """Serves files; counts and does not print what is asked."""
-
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        """Note the path and answer."""
-        self.asked.append(self.path)
-        super().do_GET()
+    """Serves files and prints nothing."""
 
     def log_message(self, *words: Any) -> None:
         """Print nothing."""
@@ -38,12 +31,22 @@ def bucket(folder: Path) -> Iterator[tuple[str, list[str]]]:
         with zipfile.ZipFile(folder / ecosystem / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             for record in json.loads((ADVISORIES / name).read_text()):
                 archive.writestr(f"{record['id']}.json", json.dumps(record | {"modified": now}))
-    handler = type("Handler", (_Quiet,), {"asked": []})
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder))) as server:
+    asked: list[str] = []
+
+    class Noting(_Quiet):
+        """Notes the paths that it is asked for."""
+
+        def do_GET(self) -> None:
+            """Note the path and answer."""
+            asked.append(self.path)
+            super().do_GET()
+
+    handler = functools.partial(Noting, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}", handler.asked
+            yield f"http://127.0.0.1:{server.server_port}", asked
         finally:
             server.shutdown()
             thread.join()

@@ -97,7 +97,7 @@ def test_empty_data_fails(scanner, tmp_path, sabotage, seen):
         (text("all.json", '[{"id": "X-1"}]'), "`modified`"),
         (
             text("all.json", '[{"id": "X-1", "modified": "2026-07-23T00:00:00Z", "affected": []}]'),
-            "none of a PyPI",
+            "no advisory of a PyPI package",
         ),
     ],
 )
