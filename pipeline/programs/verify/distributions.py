@@ -137,15 +137,30 @@ def _installed(image: Image) -> dict[str, str]:
     return {canonicalize_name(match["name"]): match["version"] for match in matches if match}
 
 
+def recorded(image: Image) -> set[str]:
+    """Return the paths that the installed distributions list as their own."""
+    records = [path for path in image.tree if path.startswith(SITE) and path.endswith(".dist-info/RECORD")]
+    return {
+        f"{record.rpartition('/')[0].rpartition('/')[0]}/{row[0]}"
+        for record in records
+        for row in csv.reader(io.StringIO(image.text(record)))
+        if row
+    }
+
+
 def _same(image: Image, entry: Entry, wheel: Wheel, inside: str) -> bool:
     data = image.contents(entry)
     digest = urlsafe_b64encode(sha256(data).digest()).rstrip(b"=").decode()
     if wheel.members[inside] in (f"sha256={digest}", ""):
         return True
-    if data[:4] != b"\x7fELF":
+    return same_when_loaded(data, wheel.read(inside))
+
+
+def same_when_loaded(data: bytes, original: bytes) -> bool:
+    """Return whether an ELF file is another one without its symbols, or with fewer links."""
+    if data[:4] != b"\x7fELF" or original[:4] != b"\x7fELF":
         return False
-    found, original = _loaded(data), _loaded(wheel.read(inside))
-    return found == original and set(_dynamic(data)) <= set(_dynamic(wheel.read(inside)))
+    return _loaded(data) == _loaded(original) and set(_dynamic(data)) <= set(_dynamic(original))
 
 
 def _loaded(data: bytes) -> dict[tuple[str, int], bytes]:

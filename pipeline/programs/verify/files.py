@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from verify.distributions import recorded
 from verify.image import Entry
 from verify.subject import SLIM, Subject
 from verify.verdict import CannotTellError, Promise, Seen
@@ -27,11 +28,13 @@ PROGRAMS: Final = re.compile(r"/(s?bin|libexec|games)/[^/]+$")
 HEADERS: Final = re.compile(
     r"\.(h|hh|hpp|hxx|cuh|pxd|a|la|pc)$|/include/.*\.(h|inc)$|^/usr/(local/)?include/.+"
 )
-TESTS: Final = re.compile(
-    r"/(test_[^/]*|[^/]*_test|conftest)(\.cpython-\d+(\.opt-\d)?)?\.pyc?$|/tests?/.*\.(py|pyc|so)$"
+TEST_MODULE: Final = re.compile(r"/(test_[^/]*|[^/]*_test)\.pyc?$")
+TEST_FOLDER: Final = re.compile(r"/tests?/.*\.(py|pyc|so)$|/conftest\.pyc?$")
+TEST_CODE: Final = re.compile(
+    rb"^\s*((async )?def test_?\w*\(|class \w+\(.*TestCase|(import|from) (pytest|unittest)\b)", re.MULTILINE
 )
-TESTS_NEEDED: Final = re.compile(r"/numpy/_core/tests/(__pycache__/)?_natype\.")
-"""Under a tests folder, and imported by numpy.testing, which numpy's users import."""
+"""What makes a module named test_… a test: prompts and statistical tests have such names, too."""
+CACHED: Final = re.compile(r"/__pycache__/(.+)\.cpython-\d+(\.opt-\d)?\.pyc$")
 PRIVATE: Final = re.compile(
     r"/(\.git|\.hg|\.svn|\.aws|\.ssh|\.docker|\.kube|\.gnupg|\.azure)(/|$)"
     r"|/(\.env(\..+)?|\.envrc|\.netrc|_netrc|\.pypirc|\.npmrc|\.pgpass|\.git-credentials|\.bash_history"
@@ -73,9 +76,23 @@ def headers(subject: Subject) -> Seen:
 
 
 def tests(subject: Subject) -> Seen:
-    """Look for test modules, of the service and of packages."""
-    found = (entry for entry in subject.image.files if TESTS.search(entry.path))
-    return subject.seen(entry for entry in found if not TESTS_NEEDED.search(entry.path))
+    """Look for test modules; what a distribution lists as its own is left to the prune rules."""
+    found = {entry.path: entry for entry in subject.image.files if _is_test(subject, entry)}
+    listed = recorded(subject.image)
+    kept = [path for path in found if CACHED.sub(r"/\1.py", path) in listed]
+    seen = subject.seen(entry for path, entry in found.items() if path not in set(kept))
+    told = f"; {len(kept)} test modules of distributions, which the prune rules leave" if kept else ""
+    return Seen(seen.wrong, f"{seen.looked}{told}")
+
+
+def _is_test(subject: Subject, entry: Entry) -> bool:
+    source = CACHED.sub(r"/\1.py", entry.path)
+    if TEST_FOLDER.search(source):
+        return True
+    if not TEST_MODULE.search(source):
+        return False
+    original = subject.image.tree.get(source)
+    return original is None or bool(TEST_CODE.search(subject.image.contents(original)))
 
 
 def private_files(subject: Subject) -> Seen:
@@ -160,7 +177,12 @@ PROMISES: Final = (
         "no C headers and no static libraries",
         "Drop them with a prune rule: nothing compiles in the image.",
     ),
-    Promise("no tests", tests, "no test modules", "Take them out of `packages`, or add a prune rule."),
+    Promise(
+        "no tests",
+        tests,
+        "no test modules besides those that distributions need",
+        "Take them out of `packages` of [tool.wheelhouse] in pyproject.toml.",
+    ),
     Promise(
         "no repository or credentials by name",
         private_files,

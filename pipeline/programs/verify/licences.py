@@ -1,112 +1,145 @@
-"""Promise about licences: every one in the image is on the service's list."""
+"""Policy on licences: every one in the image is on the service's list, or accepted by version."""
 
 import email
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
-from license_expression import ExpressionError, LicenseWithExceptionSymbol, Licensing
+from packaging.utils import canonicalize_name
 
+from verify.licence_names import named, of_text, permitted, read
 from verify.subject import Subject
-from verify.verdict import CannotTellError, Promise, Seen
+from verify.verdict import Promise, Seen
 
-LICENSING: Final = Licensing()
-SHORT: Final = 64
-"""Longer License fields hold the licence's whole text, not its name."""
-NAMES: Final = {
-    "apache 2.0": "Apache-2.0",
-    "apache license 2.0": "Apache-2.0",
-    "apache license, version 2.0": "Apache-2.0",
-    "apache software license": "Apache-2.0",
-    "bsd": "BSD-3-Clause",
-    "bsd license": "BSD-3-Clause",
-    "bsd 3-clause": "BSD-3-Clause",
-    "isc license": "ISC",
-    "isc license (iscl)": "ISC",
-    "mit license": "MIT",
-    "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0",
-    "python software foundation license": "PSF-2.0",
-    "gnu lesser general public license v3 (lgplv3)": "LGPL-3.0-only",
-    "gnu lesser general public license v3 or later (lgplv3+)": "LGPL-3.0-or-later",
-    "gnu affero general public license v3": "AGPL-3.0-only",
-    "nvidia proprietary software": "LicenseRef-NVIDIA-Proprietary",
-    "licenseref-nvidia-proprietary": "LicenseRef-NVIDIA-Proprietary",
-    "other/proprietary license": "LicenseRef-Proprietary",
-}
-"""What packages write instead of an SPDX identifier, in lower case. Source: trove classifiers."""
+MODEL: Final = "model "
 NOT_FREE: Final = re.compile(r"^Section: (non-free|contrib)", re.MULTILINE)
 STRICT: Final = re.compile(r"^License:.*\b(AGPL|SSPL)[\w.+-]*", re.MULTILINE)
+FILES: Final = re.compile(r"^(licenses/)?[^/]*(LICEN[CS]E|COPYING)[^/]*$", re.IGNORECASE)
+"""Licence files of a wheel, below its dist-info folder; deeper ones are of bundled code."""
+UNTOLD: Final = {"OSI Approved", "DFSG approved"}
+"""Classifiers that name no licence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Licence:
+    """One package or model and its licence."""
+
+    owner: str
+    version: str
+    expression: str
+    """SPDX expression; "" where none could be read."""
+    written: str = ""
+    """What was written instead, and where."""
 
 
 def licences(subject: Subject) -> Seen:
     """Look at the licences of wheels and models, and for what Debian packages must not bring."""
     allowed = {name.lower() for name in subject.facts.licences}
-    if not allowed:
-        raise CannotTellError("no list of licences was given")
-    named = [*_wheels(subject), *_models(subject)]
-    wrong = [
-        f"{owner}: {text or 'no licence named'}" for owner, text in named if not permitted(text, allowed)
-    ]
-    return Seen([*wrong, *_debian(subject, allowed)], f"{len(named)} wheels and models")
+    found = [*_wheels(subject), *_models(subject)]
+    wrong = [one for one in found if not permitted(one.expression, allowed)]
+    wrong += _debian(subject, allowed)
+    accepted = {
+        (canonicalize_name(one["package"]), one["version"]) for one in subject.facts.accepted_licences
+    }
+    used = {key for one in wrong if (key := _key(one)) in accepted}
+    unused = [f"{name} {version}" for name, version in sorted(accepted - used)]
+    told = f"{len(found)} wheels and models"
+    told += f"; accepted_licences that match nothing: {', '.join(unused)}" if unused else ""
+    return Seen([_said(one) for one in wrong if _key(one) not in accepted], told)
 
 
-def permitted(expression: str, allowed: set[str]) -> bool:
-    """Return whether an SPDX expression can be met by allowed licences, given in lower case."""
-    try:
-        terms = LICENSING.parse(NAMES.get(expression.lower(), expression))
-    except ExpressionError:
-        return False
-    return terms is not None and _met(terms, allowed)
+def _key(licence: Licence) -> tuple[str, str]:
+    return canonicalize_name(licence.owner.removeprefix(MODEL)), licence.version
 
 
-def _met(terms: Any, allowed: set[str]) -> bool:
-    if isinstance(terms, LICENSING.OR):
-        return any(_met(term, allowed) for term in terms.args)
-    if isinstance(terms, LICENSING.AND):
-        return all(_met(term, allowed) for term in terms.args)
-    # An exception only adds permissions.
-    licence = terms.license_symbol if isinstance(terms, LicenseWithExceptionSymbol) else terms
-    return NAMES.get(licence.key.lower(), licence.key).lower() in allowed
+def _said(licence: Licence) -> str:
+    read_as = f" (read as {licence.expression})" if licence.written and licence.expression else ""
+    owner = f"{licence.owner} {licence.version}".removesuffix(" *")
+    return f"{owner}: {licence.written or licence.expression}{read_as}"
 
 
-def _wheels(subject: Subject) -> Iterator[tuple[str, str]]:
+def _wheels(subject: Subject) -> Iterator[Licence]:
     for path in sorted(subject.image.tree):
         if path.startswith("/opt/venv/") and path.endswith(".dist-info/METADATA"):
             metadata = email.message_from_string(subject.image.text(path))
-            yield str(metadata["Name"]), _declared(metadata)
+            folder = path.removesuffix("METADATA")
+            files = [
+                one
+                for one in subject.image.tree
+                if one.startswith(folder) and FILES.match(one[len(folder) :])
+            ]
+            expression, written = _declared(metadata, [subject.image.text(one) for one in sorted(files)])
+            yield Licence(
+                owner=str(metadata["Name"]),
+                version=str(metadata["Version"]),
+                expression=expression,
+                written=written,
+            )
 
 
-def _declared(metadata: "email.message.Message[str, str]") -> str:
-    short = str(metadata["License"] or "").strip()
-    classifiers = [str(line).rpartition(" :: ")[2] for line in metadata.get_all("Classifier", [])]
-    classified = [name for name in classifiers if name.lower() in NAMES]
-    if metadata["License-Expression"]:
-        return str(metadata["License-Expression"])
-    if short and len(short) <= SHORT and "\n" not in short:
-        return short
-    return " AND ".join(NAMES[name.lower()] for name in classified)
+def _declared(metadata: "email.message.Message[str, str]", files: list[str]) -> tuple[str, str]:
+    """Return a wheel's licence and how it was written: in its fields, its classifiers, its licence files."""
+    modern, field = str(metadata["License-Expression"] or ""), str(metadata["License"] or "").strip()
+    if modern:
+        return named(modern) or modern, ""
+    if found := read(field):
+        return found, "" if found == field else _quoted("License", field)
+    classifiers = [
+        name
+        for line in metadata.get_all("Classifier", [])
+        if str(line).startswith("License ::") and (name := str(line).rpartition(" :: ")[2]) not in UNTOLD
+    ]
+    if classifiers and all(map(named, classifiers)):
+        return " AND ".join(dict.fromkeys(map(named, classifiers))), _quoted(
+            "Classifier", ", ".join(classifiers)
+        )
+    if files and all(map(of_text, files)):
+        return " AND ".join(dict.fromkeys(map(of_text, files))), "its licence file"
+    parts = [_quoted("License", field)] if field else []
+    parts += [_quoted("Classifier", ", ".join(classifiers))] if classifiers else []
+    parts += [f"{len(files)} licence files of no known text" if files else "no licence file"]
+    return "", "; ".join(parts)
 
 
-def _models(subject: Subject) -> Iterator[tuple[str, str]]:
+def _quoted(where: str, text: str) -> str:
+    first = text.strip().partition("\n")[0]
+    return f"{where} {first[:80]!r}"
+
+
+def _models(subject: Subject) -> Iterator[Licence]:
     for name in subject.facts.models:
-        # A model in the hub's own layout has no record beside it; the lock it is held against has one.
+        # A model in the hub's own layout has no record; the lock it is compared with has one.
         text = subject.image.text(f"/models/{name}/provenance.json")
         record = json.loads(text) if text else subject.models_lock.get("models", {}).get(name, {})
-        yield f"model {name}", str(record.get("licence", ""))
+        written = str(record.get("licence", ""))
+        yield Licence(
+            owner=f"{MODEL}{name}", version="*", expression=read(written), written=written or "none named"
+        )
 
 
-def _debian(subject: Subject, allowed: set[str]) -> list[str]:
+def _debian(subject: Subject, allowed: set[str]) -> list[Licence]:
     """Return what Debian packages bring that the list must name: AGPL, SSPL, what is not free."""
     image, wrong = subject.image, []
+    versions = subject.debian_versions
     for path in sorted(image.tree):
-        if path.startswith("/var/lib/dpkg/status") and NOT_FREE.search(image.text(path)):
-            wrong.append(f"{path}: of Debian's section non-free or contrib")
+        if path.startswith("/var/lib/dpkg/status"):
+            for record in image.text(path).split("\n\n"):
+                if section := NOT_FREE.search(record):
+                    name = re.search(r"^Package: (\S+)", record, re.MULTILINE)
+                    owner = name[1] if name else path
+                    written = f"Debian's section {section[1]}"
+                    wrong.append(_of_debian(owner, versions, written))
         match = re.match(r"^/usr/share/doc/([^/]+)/copyright$", path)
         strict = STRICT.search(image.text(path)) if match else None
         if match and strict and not any(name.startswith(strict[1].lower()) for name in allowed):
-            wrong.append(f"{match[1]}: {strict[0].removeprefix('License:').strip()}")
+            wrong.append(_of_debian(match[1], versions, strict[0].removeprefix("License:").strip()))
     return wrong
+
+
+def _of_debian(package: str, versions: dict[str, str], written: str) -> Licence:
+    return Licence(owner=package, version=versions.get(package, ""), expression="", written=written)
 
 
 PROMISES: Final = (
@@ -114,6 +147,8 @@ PROMISES: Final = (
         "licences allowed",
         licences,
         "wheels and models under licences of the list, no AGPL, SSPL or non-free Debian package",
-        "Use another package, or name the licence in `licences` of [tool.wheelhouse] after reading it.",
+        "Use another package; or, after reading its licence, name the SPDX identifier in `licences` of "
+        "[tool.wheelhouse], or accept this one in [[tool.wheelhouse.verify.accepted_licences]] of "
+        "pyproject.toml with package, version and reason.",
     ),
 )

@@ -5,8 +5,8 @@ import re
 import tempfile
 from base64 import b64encode
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
-from hashlib import md5
+from collections.abc import Collection, Iterable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote_from_bytes
@@ -15,6 +15,7 @@ from detect_secrets.core.scan import scan_file  # type: ignore[import-not-found]
 from detect_secrets.settings import get_settings, transient_settings  # type: ignore[import-not-found]
 
 from verify.image import Entry, Image
+from verify.origins import is_public, is_written_by_installer
 from verify.subject import Subject
 from verify.verdict import CannotTellError, Promise, Seen
 
@@ -73,8 +74,8 @@ DETECTORS: Final = (
 """All of detect-secrets but the one for public addresses."""
 ENTROPY: Final = {"Base64HighEntropyString": 4.5, "HexHighEntropyString": 3.0}
 """Bits per character from which a quoted string counts as random. Source: detect-secrets' defaults."""
-SUMMED: Final = re.compile(r"^([0-9a-f]{32})  |^ /\S+ ([0-9a-f]{32})( obsolete)?$", re.MULTILINE)
-"""A line of md5sums, or of a record's Conffiles."""
+CONFIGURATION: Final = "configuration"
+"""Where a finding is that no file holds."""
 OF_THE_PIPELINE: Final = re.compile(r"^/var/lib/dpkg/|^/etc/(nsswitch\.conf|ssl/certs/ca-certificates\.crt)$")
 """Hashes, certificates and a database called passwd: public by nature; keys are looked for there too."""
 FILTER: Final = "detect_secrets.filters.allowlist.is_line_allowlisted"
@@ -110,35 +111,48 @@ def encodings(value: bytes) -> dict[str, bytes]:
 
 
 def keys(subject: Subject) -> Seen:
-    """Search every byte of every layer and the configuration for keys of known form."""
+    """Search every byte of every layer and the configuration for keys of known form.
+
+    Libraries test themselves with keys of their own: what anybody can download is no secret.
+    """
     data, wrong = subject.image.data, []
     patterns = {start: (name, re.compile(pattern)) for name, (start, pattern) in KEYS.items()}
+    public: dict[int, bool] = {}
     for start, offset in _hits(subject.image, patterns):
         name, pattern = patterns[start]
         match = pattern.search(data[max(0, offset - 1) : offset + WINDOW])
-        if match and match.start() <= 1 and not EXAMPLE.search(match[0]):
+        if not match or match.start() > 1 or EXAMPLE.search(match[0]):
+            continue
+        entry = _entry_at(subject.image, offset)
+        if entry and id(entry) not in public:
+            public[id(entry)] = is_public(subject, entry)
+        if not (entry and public[id(entry)]):
             wrong.append(f"{name} in {_place(subject.image, offset)}")
-    return Seen(sorted(set(wrong)), f"{len(data) / 1e6:.0f} MB, {len(KEYS)} kinds of keys")
+    excused = f", {sum(public.values())} public files with keys of their own" if any(public.values()) else ""
+    return Seen(sorted(set(wrong)), f"{len(data) / 1e6:.0f} MB, {len(KEYS)} kinds of keys{excused}")
 
 
 def texts(subject: Subject) -> Seen:
     """Run detect-secrets over the configuration and over every text that no public package brought."""
-    known = _public_digests(subject)
-    members = _wheel_paths(subject)
-    wrong: list[str] = []
+    found: list[tuple[str, str, int]] = []
     looked = 0
     with tempfile.TemporaryDirectory() as scratch, transient_settings(_settings()):
         get_settings().disable_filters(FILTER)
-        for name, text in [
-            ("configuration.py", _configuration(subject.image)),
-            *_suspects(subject, known, members),
-        ]:
+        for name, text in [(CONFIGURATION, _configuration(subject.image)), *_suspects(subject)]:
             looked += 1
-            place = Path(scratch, f"{looked}-{name.rpartition('/')[2]}")
+            place = Path(scratch, f"{looked}-{name.rpartition('/')[2]}{'' if '/' in name else '.py'}")
             place.write_bytes(text)
-            wrong += [f"{one.type} in {name}:{one.line_number}" for one in scan_file(str(place))]
+            found += [(name, one.type, one.line_number) for one in scan_file(str(place))]
             place.unlink()
-    return Seen(sorted(set(wrong)), f"{looked} texts")
+    accepted = subject.facts.accepted_secrets
+    wrong = {
+        f"{kind} in {name}:{line}" for name, kind, line in found if not _is_accepted(name, kind, accepted)
+    }
+    return Seen(sorted(wrong), f"{looked} texts")
+
+
+def _is_accepted(name: str, kind: str, accepted: Iterable[dict[str, str]]) -> bool:
+    return any(fnmatchcase(name, one["path"]) and one["kind"] == kind for one in accepted)
 
 
 def _settings() -> dict[str, Any]:
@@ -159,31 +173,21 @@ def _configuration(image: Image) -> bytes:
     return "\n".join([*lines, *words, *history, ""]).encode()
 
 
-def _suspects(subject: Subject, known: set[str], members: set[str]) -> Iterator[tuple[str, bytes]]:
+def _suspects(subject: Subject) -> Iterator[tuple[str, bytes]]:
     """Yield the texts whose bytes come from no locked wheel, Debian package, model or base image."""
     image = subject.image
     covered = {id(entry) for entry in image.covered}
     for entry in image.every_entry:
         if not entry.member.isreg() or not 0 < entry.size <= TEXT_BYTES:
             continue
-        public = entry.path in members or entry.path.startswith("/models/")
-        public = public or bool(OF_THE_PIPELINE.match(entry.path))
-        if id(entry) not in covered and (public or (subject.facts.base == "slim" and subject.of_base(entry))):
+        made = entry.path.startswith("/models/") or bool(OF_THE_PIPELINE.match(entry.path))
+        made = made or is_written_by_installer(entry)
+        made = made or (subject.facts.base == "slim" and subject.of_base(entry))
+        if made and id(entry) not in covered:
             continue
         data = image.contents(entry)
-        if b"\0" not in data[:8192] and md5(data, usedforsecurity=False).hexdigest() not in known:
+        if b"\0" not in data[:8192] and not is_public(subject, entry):
             yield entry.path, data
-
-
-def _public_digests(subject: Subject) -> set[str]:
-    """Return the md5 of every file that a Debian package of the image lists, settings included."""
-    records = [path for path in subject.image.tree if path.startswith("/var/lib/dpkg/")]
-    return {match[1] or match[2] for path in records for match in SUMMED.finditer(subject.image.text(path))}
-
-
-def _wheel_paths(subject: Subject) -> set[str]:
-    """Return the paths whose bytes another promise compares with those of a locked wheel."""
-    return {entry.path for entry in subject.image.files if "/site-packages/" in entry.path}
 
 
 def _hits(image: Image, texts: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
@@ -198,25 +202,31 @@ def _hits(image: Image, texts: Collection[bytes]) -> Iterator[tuple[bytes, int]]
                 at = piece.find(text, at + 1)
 
 
-def _place(image: Image, offset: int) -> str:
-    """Return the file that a byte of the archive is in, or what else it is."""
+def _entry_at(image: Image, offset: int) -> Entry | None:
+    """Return the file that a byte of the archive is in, None where it is in none."""
     entries: list[Entry] = sorted((e for e in image.every_entry if e.size), key=lambda entry: entry.start)
     number = bisect_right([entry.start for entry in entries], offset) - 1
     entry = entries[number] if number >= 0 else None
-    if entry and offset < entry.start + entry.size:
+    return entry if entry and offset < entry.start + entry.size else None
+
+
+def _place(image: Image, offset: int) -> str:
+    """Return the file that a byte of the archive is in, or what else it is."""
+    if entry := _entry_at(image, offset):
         return f"{entry.path} (layer {entry.layer})"
     inside = any(start <= offset < end for start, end in image.layers)
     return "a file's name or attributes" if inside else "the image's configuration"
 
 
-MEND: Final = "Revoke it, then hand it over as a dagger.Secret: mounted, and in no layer."
+REVOKE: Final = "Revoke it, then hand it over as a dagger.Secret: mounted, and in no layer."
 PROMISES: Final = (
-    Promise("no credential of the build", canaries, "none, in no encoding, in no layer or setting", MEND),
-    Promise("no key of known form", keys, "none, in no layer, covered files and settings included", MEND),
+    Promise("no credential of the build", canaries, "none, in no encoding, in no layer or setting", REVOKE),
+    Promise("no key of known form", keys, "none, in no layer, covered files and settings included", REVOKE),
     Promise(
         "no secret in texts",
         texts,
         "nothing that detect-secrets takes for a secret",
-        f"{MEND} Or reword the line.",
+        f"{REVOKE} If it is none, reword the line, or accept it in "
+        "[[tool.wheelhouse.verify.accepted_secrets]] of pyproject.toml with path, kind and reason.",
     ),
 )

@@ -1,8 +1,10 @@
 """What is held against what: the image, and what is known of how it was made."""
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +52,19 @@ class Facts:
     """Largest sum of the files' sizes, in MB (10^6 bytes); None: not declared."""
     budget_compressed_mb: int | None = None
     """Largest sum of the zstd layers, in MB (10^6 bytes)."""
+    budget_unopened_mb: int | None = None
+    """Largest size of the files that nothing opens until the service is ready, in MB; None: not declared."""
     licences: tuple[str, ...] = ()
     """SPDX identifiers that may be in the image."""
+    accepted_licences: tuple[dict[str, str], ...] = ()
+    """Packages whose licence the service accepts: package, version, reason."""
+    accepted_secrets: tuple[dict[str, str], ...] = ()
+    """Findings in texts that the service accepts: path, kind, reason."""
     models: tuple[str, ...] = ()
     """Names of the models that the image must hold, and no others."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Subject:
     """An image, the facts, and the things that it was made from."""
 
@@ -74,6 +82,14 @@ class Subject:
     """Values that must be nowhere in the image: the credentials that the build was given."""
     base_root: Path = Path("/")
     """Root of the base image: where this program runs."""
+
+    @cached_property
+    def debian_versions(self) -> dict[str, str]:
+        """Return the version of each Debian package that the image records."""
+        texts = [self.image.text(path) for path in self.image.tree if path.startswith("/var/lib/dpkg/status")]
+        records = (record for text in texts for record in text.split("\n\n"))
+        fields = (dict(re.findall(r"^(Package|Version): (\S+)", record, re.MULTILINE)) for record in records)
+        return {one["Package"]: one.get("Version", "") for one in fields if "Package" in one}
 
     def of_base(self, entry: Entry) -> bool:
         """Return whether the base has the same path, a file of that size there, or its tools wrote it."""

@@ -8,6 +8,7 @@ import sys
 import tarfile
 import zipfile
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -132,6 +133,16 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small(tmp_path: Path, python: Path) -> Small:
     """Return an image of a wheel, a model and a service that keeps every promise."""
+    return _image(tmp_path, python, {})
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, python: Path) -> Callable[..., Small]:
+    """Return a function that gives such an image whose wheel has more members, or other metadata."""
+    return lambda members, metadata=METADATA: _image(tmp_path, python, members, metadata)
+
+
+def _image(tmp_path: Path, python: Path, members: dict[str, str], metadata: str = METADATA) -> Small:
     image = Small(tmp_path, python)
     image.settings = {
         "User": "1001:1001",
@@ -141,7 +152,7 @@ def small(tmp_path: Path, python: Path) -> Small:
         "Labels": dict(LABELS),
     }
     image.add("tmp", mode=0o1777, type=tarfile.DIRTYPE, size=0)
-    for name, text in _wheel(tmp_path).items():
+    for name, text in _wheel(tmp_path, members, metadata).items():
         image.add(f"{SITE}/{name}", text)
     model = b"onnx"
     files = {"model.onnx": {"sha256": sha256(model).hexdigest(), "size_bytes": 4}}
@@ -169,9 +180,9 @@ def small(tmp_path: Path, python: Path) -> Small:
     return image
 
 
-def _wheel(folder: Path) -> dict[str, str]:
+def _wheel(folder: Path, more: dict[str, str], metadata: str) -> dict[str, str]:
     """Write a wheel and its lock; return its members."""
-    members = {"demo/__init__.py": "B = 2\n", "demo-1.0.dist-info/METADATA": METADATA}
+    members = {"demo/__init__.py": "B = 2\n", "demo-1.0.dist-info/METADATA": metadata, **more}
     rows = [
         f"{name},sha256={urlsafe_b64encode(sha256(text.encode()).digest()).rstrip(b'=').decode()},{len(text)}\n"
         for name, text in members.items()

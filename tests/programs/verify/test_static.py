@@ -4,7 +4,7 @@ import tarfile
 
 import pytest
 
-from tests.programs.verify.conftest import EPOCH, OCI, TAG, pyc
+from tests.programs.verify.conftest import EPOCH, OCI, SITE, TAG, pyc
 
 pytestmark = pytest.mark.integration
 
@@ -49,12 +49,40 @@ def test_one_file_breaks_one_promise(small, request, path, header):
     assert checks[name]["do"]
 
 
+TEST = "def test_main():\n    assert True\n"
+
+
 def test_a_test_module_breaks_no_tests(small):
     """Tests of the service have no place in its image."""
-    small.add("srv/app/rag/test_main.py", "A = 1\n")
-    small.add(f"srv/app/rag/__pycache__/test_main.{TAG}.pyc", pyc("A = 1\n"))
+    small.add("srv/app/rag/test_main.py", TEST)
+    small.add(f"srv/app/rag/__pycache__/test_main.{TAG}.pyc", pyc(TEST))
 
     assert small.broken() == ["no tests"]
+
+
+def test_a_prompt_named_test_is_no_test(small):
+    """What counts is what a module holds: a name alone makes no test."""
+    small.add("srv/app/prompts/test_prompt.py", "PROMPT = 'x'\n")
+    small.add(f"srv/app/prompts/__pycache__/test_prompt.{TAG}.pyc", pyc("PROMPT = 'x'\n"))
+
+    assert small.broken() == []
+
+
+def test_what_a_distribution_lists_as_its_own_is_not_a_test_left_behind(wheel):
+    """Statistical tests and test helpers of packages are imported by them."""
+    small = wheel({"demo/stats/_bws_test.py": "def test_statistic(x): pass\n", "demo/test/common.py": ""})
+
+    checks = small.verdicts()
+
+    assert [name for name, check in checks.items() if check["status"] == "failed"] == []
+    assert "2 test modules of distributions" in checks["no tests"]["found"]
+
+
+def test_a_test_that_no_distribution_lists_breaks_no_tests(small):
+    """A file that somebody put among the packages is not a distribution's own."""
+    small.add(f"{SITE}/demo/tests/test_more.py", TEST)
+
+    assert "no tests" in small.broken()
 
 
 SETTINGS = {
