@@ -1,7 +1,6 @@
 """Stage 6 of 8: an image in, its test reports out, or one error that lists every failure."""
 
 import json
-import re
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Final
@@ -15,14 +14,14 @@ from pipeline.config import Config
 from pipeline.errors import ChecksFailedError
 from pipeline.images import APP, INSTALLER, MODELS, USER, VENV, health_probe
 from pipeline.packages import with_programs
+from pipeline.skips import allowed, gpu_refusal, unallowed
 from pipeline.variants import VARIANTS, Variant
+from pipeline.verify_config import Part, VerifyConfig
 
 TEST_PACKAGES: Final = "/opt/test"
 PROJECT: Final = "/srv/project"
 SUPERVISOR: Final = 9009
 """Port of programs/supervise.py; only the test's own network sees it."""
-NO_GPU: Final = re.compile(r"\bGPUs?\b|nvidia|\bCDI\b", re.IGNORECASE)
-"""What an engine that has no GPU to give says of it; any other refusal is a failure."""
 KEEP_REPORTS: Final = "Pass --gate=false -o out/ for the reports and logs of this run"
 
 
@@ -105,7 +104,7 @@ async def _outcomes(builder: Builder, subject: Subject) -> list[Outcome]:
         group.start_soon(run, _http(builder, subject))
         group.start_soon(run, _own_tests(builder, subject))
         if VARIANTS[subject.variant].cuda:
-            group.start_soon(run, _on_gpu(subject))
+            group.start_soon(run, _on_gpu(builder, subject))
     return sorted(outcomes, key=lambda outcome: outcome.name)
 
 
@@ -160,7 +159,8 @@ async def _own_tests(builder: Builder, subject: Subject) -> Outcome:
     if not tests:
         return _not_run("tests", "the service declares no `tests`")
     if subject.wheels is None:
-        return _not_run("tests", "the service has no requirements/test.txt")
+        reason = "the service has no requirements/test.txt, the lock of its development dependencies"
+        return _skipped("tests", reason, subject.config.service.verify)
     limit = subject.config.service.test_timeout
     run = ["python", "/programs/time_limit.py", "--seconds", str(limit), "--name", "tests", "--out", "/out"]
     run += ["--", "python", "-m", "pytest", tests, "-p", "no:cacheprovider", "--junitxml=/out/junit.xml"]
@@ -174,8 +174,9 @@ async def _own_tests(builder: Builder, subject: Subject) -> Outcome:
     return await _outcome("tests", container.with_exec(run, expect=dagger.ReturnType.ANY))
 
 
-async def _on_gpu(subject: Subject) -> Outcome:
+async def _on_gpu(builder: Builder, subject: Subject) -> Outcome:
     """Run each model on the GPUs that the engine gives; skipped with the reason where it has none."""
+    accepted = subject.config.service.verify
     run = ["python", "/programs/gpu_check.py", "--models", MODELS, "--out", "/out"]
     container = (
         subject.image.with_mounted_directory("/programs", program_files("gpu_check.py"))
@@ -189,10 +190,11 @@ async def _on_gpu(subject: Subject) -> Outcome:
     except dagger.ExecError as error:
         return _broken("gpu", error)
     except dagger.QueryError as error:
-        if not NO_GPU.search(str(error)):
-            return _broken("gpu", error)
-        return _not_run("gpu", f"the engine gives no GPU: {error}")
-    return await _outcome("gpu", container)
+        if refusal := await gpu_refusal(builder):
+            return _skipped("gpu", f"the engine gives no GPU: {refusal}", accepted)
+        return _broken("gpu", error)
+    outcome = await _outcome("gpu", container)
+    return _skipped("gpu", outcome.skipped, accepted) if outcome.skipped else outcome
 
 
 def beside_tests(builder: Builder, subject: Subject, wheels: dagger.Directory) -> dagger.Container:
@@ -247,7 +249,22 @@ def _broken(name: str, error: dagger.QueryError) -> Outcome:
     )
 
 
+def _skipped(name: Part, reason: str, accepted: VerifyConfig) -> Outcome:
+    """Return the outcome of a run that could not be carried out: a failure unless it is allowed."""
+    found, expected, do = unallowed(name, reason, accepted)
+    if not found:
+        return _not_run(name, allowed(name, reason, accepted))
+    output = f"{found}; expected {expected}. {do}"
+    return Outcome(
+        name=name,
+        reports=dag.directory().with_new_file(f"{name}.log", f"{output}\n"),
+        exit_code=1,
+        output=output,
+    )
+
+
 def _not_run(name: str, reason: str) -> Outcome:
+    """Return the outcome of a run that the service declares nothing for, or that may be skipped."""
     return Outcome(
         name=name, reports=dag.directory().with_new_file(f"{name}.log", f"{reason}\n"), skipped=reason
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
@@ -18,7 +18,9 @@ from pipeline.cuda import cuda_labels
 from pipeline.errors import ChecksFailedError
 from pipeline.images import VENV, base_labels, image_labels
 from pipeline.packages import with_packages
+from pipeline.skips import allowed, privileges_refusal, unallowed
 from pipeline.variants import VARIANTS, Base, Variant
+from pipeline.verify_config import LICENCES, VerifyConfig
 
 REQUIREMENTS: Final = "verify/requirements.txt"
 STATIC: Final = ("python3", "-m", "verify.static", "--archive", "/in/raw.tar", "--packed", "/in/zstd.tar")
@@ -31,12 +33,6 @@ STARTED: Final = (
     "readiness needs the model",
 )
 """Promises that programs/verify/trial.py judges."""
-LICENCES: Final = (
-    *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "ISC", "MIT", "MIT-0"),
-    *("MPL-2.0", "PSF-2.0", "Python-2.0", "Python-2.0.1", "Unicode-3.0", "Unlicense", "Zlib"),
-    *("LGPL-2.1-or-later", "LGPL-3.0-only", "LGPL-3.0-or-later"),
-)
-"""SPDX identifiers allowed in every image: those that ask for no more than notices or own sources."""
 Check = dict[str, str]
 """name, status, reason, found, expected, do."""
 
@@ -54,6 +50,8 @@ class Judged:
     """Text of models.lock; "" where the service has none."""
     credentials: tuple[dagger.Secret, ...] = ()
     """What the build was given; nothing of it may be in the image."""
+    accepted: VerifyConfig = field(default_factory=VerifyConfig)
+    """What the service accepts."""
 
 
 async def verification(assembly: Assembly, variant: Variant, base: Base) -> dagger.Directory:
@@ -89,7 +87,7 @@ async def judged(assembly: Assembly, variant: Variant, base: Base) -> Judged:
     """Return a variant's image with what is known of how it was made."""
     config, declared = assembly.config, assembly.config.variant(variant)
     reference, cuda = await assembly.builder.reference(), assembly.cuda_image(variant)
-    secrets = (assembly.builder.index_auth, assembly.hub.token)
+    secrets, accepted = (assembly.builder.index_auth, assembly.hub.token), config.service.verify
     facts = {
         "base": base.value,
         "cuda": VARIANTS[variant].cuda,
@@ -103,7 +101,10 @@ async def judged(assembly: Assembly, variant: Variant, base: Base) -> Judged:
         "epoch": EPOCH,
         "budget_mb": declared.budget_mb,
         "budget_compressed_mb": declared.budget_compressed_mb,
+        "budget_unopened_mb": declared.budget_unopened_mb,
         "licences": [*LICENCES, *config.service.licences],
+        "accepted_licences": [one.model_dump() for one in accepted.accepted_licences],
+        "accepted_secrets": [one.model_dump() for one in accepted.accepted_secrets],
         "models": list(declared.models),
     }
     return Judged(
@@ -113,6 +114,7 @@ async def judged(assembly: Assembly, variant: Variant, base: Base) -> Judged:
         wheels=await assembly.wheels(variant),
         models_lock=await sources.text(assembly.source, "models.lock") or "",
         credentials=tuple(secret for secret in secrets if secret),
+        accepted=accepted,
     )
 
 
@@ -174,20 +176,30 @@ async def _imports(image: dagger.Container) -> list[Check]:
 
 
 async def _started(builder: Builder, subject: Judged) -> list[Check]:
-    """Judge the started service; skipped where the engine grants no privileges to confine it with."""
+    """Judge the started service, where the engine grants the privileges to confine it with."""
     trial = (await _with_image(builder, subject)).with_mounted_directory("/image", subject.image.rootfs())
     run = trial.with_exec([*TRIAL, "--root", "/image", "--out", "/out.json"], insecure_root_capabilities=True)
     try:
         checks: list[Check] = json.loads(await run.file("/out.json").contents())
     except dagger.ExecError:
         raise
-    except dagger.QueryError as error:
-        if not any(word in str(error).lower() for word in ("privilege", "insecure", "capabilit")):
-            raise
-        reason = f"the engine grants no privileges: {error}"
-        empty = {"reason": reason, "found": "", "expected": "", "do": ""}
-        return [{"name": name, "status": "skipped", **empty} for name in STARTED]
+    except dagger.QueryError:
+        if refusal := await privileges_refusal(builder):
+            return _unconfined(
+                f"the engine grants no insecure root capabilities: {refusal}", subject.accepted
+            )
+        raise
     return checks
+
+
+def _unconfined(reason: str, accepted: VerifyConfig) -> list[Check]:
+    """Return the verdicts where nothing can be confined: failures, unless that may be skipped."""
+    found, expected, do = unallowed("confinement", reason, accepted)
+    check = {"status": "failed", "reason": "", "found": found, "expected": expected, "do": do}
+    if not found:
+        reason = allowed("confinement", reason, accepted)
+        check = {"status": "skipped", "reason": reason, "found": "", "expected": "", "do": ""}
+    return [{"name": name, **check} for name in STARTED]
 
 
 async def _with_image(builder: Builder, subject: Judged) -> dagger.Container:

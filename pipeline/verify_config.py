@@ -10,6 +10,29 @@ Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Part = Literal["confinement", "gpu", "tests"]
 """What an engine or a service may be unable to run."""
 
+LICENCES: Final = (
+    *("0BSD", "Apache-2.0", "BlueOak-1.0.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "bzip2-1.0.6"),
+    *("CC0-1.0", "CNRI-Python", "curl", "FTL", "HPND", "IJG", "ISC", "libpng-2.0", "MIT", "MIT-0", "MIT-CMU"),
+    *("MPL-1.1", "MPL-2.0", "NCSA", "OFL-1.1", "OpenSSL", "PostgreSQL", "PSF-2.0", "Python-2.0"),
+    *(
+        "Python-2.0.1",
+        "TCL",
+        "Unicode-3.0",
+        "Unicode-DFS-2016",
+        "Unlicense",
+        "WTFPL",
+        "X11",
+        "Zlib",
+        "ZPL-2.1",
+    ),
+    *("LGPL-2.0-only", "LGPL-2.0-or-later", "LGPL-2.1-only", "LGPL-2.1-or-later"),
+    *("LGPL-3.0-only", "LGPL-3.0-or-later", "LicenseRef-Public-Domain"),
+    # The run-time libraries of GCC: whoever uses the compiler may ship them under any terms.
+    *("GPL-2.0-or-later WITH GCC-exception-2.0", "GPL-3.0-only WITH GCC-exception-3.1"),
+    *("GPL-3.0-or-later WITH GCC-exception-3.1",),
+)
+"""SPDX identifiers allowed in every image: those that ask for no more than notices or own sources."""
+
 
 class AcceptedLicence(BaseModel):
     """The licence of one version of a package, accepted after reading it."""

@@ -45,6 +45,8 @@ def main() -> int:
         )
     elif not junit.exists():
         failure = f"ended with exit code {code} and wrote no junit.xml; see {options.name}.log"
+    elif code == 0 and not any_was_run(junit):
+        failure = "every test was skipped: nothing was tested"
     if failure:
         print(f"{options.name}: {failure}", flush=True)
         add_failure(junit, options.name, failure, seconds)
@@ -86,6 +88,12 @@ def run(command: list[str], log: Path, seconds: float) -> tuple[int, bool]:
         # What the tests started and left behind would keep the container busy.
         _signal(process, signal.SIGKILL)
     return code, in_time
+
+
+def any_was_run(junit: Path) -> bool:
+    """Return whether a case of a JUnit file was run, whatever came of it."""
+    cases = ET.parse(junit).getroot().iter("testcase")  # noqa: S314 - pytest's
+    return any(case.find("skipped") is None for case in cases)
 
 
 def add_failure(junit: Path, name: str, message: str, seconds: float) -> None:

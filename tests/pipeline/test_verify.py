@@ -23,18 +23,19 @@ class Answer(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("0.0.0.0", 8000), Answer).serve_forever()
 ''').lstrip()
 WITH_MODEL = "200 if os.path.exists('/models/m') else 503"
+SHARED = "import multiprocessing, socket; multiprocessing.Lock(); socket.gethostbyname(socket.gethostname())"
 PROBE = "import socket; socket.create_connection(('127.0.0.1', 8000), 2)"
 base = dag.container().from_(BASE)
 found = {}
-async def judge(name, extra="", status=WITH_MODEL, probe=PROBE, on="slim"):
+async def judge(name, extra="", status=WITH_MODEL, probe=PROBE, command=None, **facts):
     image = (
         base.with_new_file("/models/m", "x")
         .with_new_file("/srv/service.py", SERVER.replace("{extra}", extra).replace("{status}", status))
         .with_user("1001:1001")
-        .with_default_args(["python3", "/srv/service.py"])
+        .with_default_args(command or ["python3", "/srv/service.py"])
         .with_docker_healthcheck(["python3", "-c", probe])
     )
-    facts = {"base": on, "port": 8000, "ready": "/", "models": ["m"]}
+    facts = {"base": "slim", "port": 8000, "ready": "/", "models": ["m"], **facts}
     judged = Judged(image=image, facts=facts, lock="", wheels=dag.directory(), models_lock="")
     found[name] = await _started(Builder(image=BASE), judged)
 services = {
@@ -44,7 +45,12 @@ services = {
     "calls": {"extra": "import socket; socket.socket(2, 2).connect(('192.0.2.1', 9))"},
     "lies": {"status": "200"},
     "deaf": {"probe": "pass"},
-    "ballast": {"on": "small"},
+    "ballast": {"base": "small", "budget_unopened_mb": 10},
+    "lazy": {"base": "small"},
+    "typo": {"command": ["gunicorm", "app:app"]},
+    "forgets": {"extra": "import missing_module"},
+    "needs": {"extra": "os.environ['DATABASE_URL']"},
+    "shared": {"extra": SHARED},
 }
 async with anyio.create_task_group() as group:
     for name, changes in services.items():
@@ -55,7 +61,7 @@ async with anyio.create_task_group() as group:
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """Judge seven services in one session; return the verdicts by service and promise."""
+    """Judge all services in one session; return the verdicts by service and promise."""
     folder = tmp_path_factory.mktemp("verify")
     result = run_session(folder, BODY)
     assert result.returncode == 0, result.stderr
@@ -75,13 +81,28 @@ def test_bare_python_as_process_1_leaves_zombies(found):
 
 
 @pytest.mark.parametrize(
-    ("service", "message"),
-    [("crashes", "exit status 3"), ("writes", "Read-only file system"), ("calls", "Network is unreachable")],
+    ("service", "message", "do"),
+    [
+        ("crashes", "exit status 3", "Fix what its last lines say"),
+        ("writes", "Read-only file system", "Write below /tmp only: /srv/cache is read-only"),
+        ("calls", "Network is unreachable", "Fetch nothing at start"),
+        ("typo", "exec gunicorm failed", "Fix `command` of [tool.wheelhouse] of pyproject.toml"),
+        ("forgets", "No module named 'missing_module'", "lock the package that has it"),
+        ("needs", "KeyError: 'DATABASE_URL'", "[tool.wheelhouse.env]"),
+    ],
 )
-def test_a_service_that_cannot_start_confined_says_why(found, service, message):
-    """A crash, a write to the root and a need of the network are told by the service's last lines."""
-    assert failed(found[service]) == ["starts under restrictions"]
-    assert message in found[service]["starts under restrictions"]["found"]
+def test_a_service_that_cannot_start_confined_says_why(found, service, message, do):
+    """The service's last lines tell what is wrong, and the advice fits the cause."""
+    checks = found[service]
+
+    assert failed(checks) == ["starts under restrictions"]
+    assert message in checks["starts under restrictions"]["found"]
+    assert do in checks["starts under restrictions"]["do"]
+
+
+def test_a_service_finds_what_every_container_has(found):
+    """Shared memory for processes, and a name that resolves, are there as in Docker."""
+    assert failed(found["shared"]) == ["process 1 reaps zombies"]
 
 
 def test_a_service_that_is_ready_without_its_model_is_found_out(found):
@@ -89,12 +110,22 @@ def test_a_service_that_is_ready_without_its_model_is_found_out(found):
     assert "readiness needs the model" in failed(found["lies"])
 
 
-def test_bytes_that_nobody_opens_are_found_out(found):
-    """Most of a whole Debian is never opened: the share is told with the largest files of the rest."""
-    checks = found["ballast"]
+def test_bytes_that_nobody_opens_are_held_against_the_services_budget(found):
+    """Most of a whole Debian is never opened: over the budget it is told with the largest files."""
+    check = found["ballast"]["bytes opened at start"]
 
-    assert failed(checks) == ["process 1 reaps zombies", "bytes opened at start"]
-    assert "never: /usr/" in checks["bytes opened at start"]["found"]
+    assert failed(found["ballast"]) == ["process 1 reaps zombies", "bytes opened at start"]
+    assert "never opened, budget 10 MB: /usr/" in check["found"]
+    assert "budget_unopened_mb" in check["do"]
+
+
+def test_without_a_budget_the_bytes_that_nobody_opens_are_a_number(found):
+    """What a library loads later is no waste: only the service can say how much that may be."""
+    check = found["lazy"]["bytes opened at start"]
+
+    assert check["status"] == "skipped"
+    assert "no budget_unopened_mb is declared" in check["reason"]
+    assert "MB never opened" in check["reason"]
     assert found["bare"]["bytes opened at start"]["status"] == "skipped"
 
 

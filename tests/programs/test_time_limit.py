@@ -75,3 +75,13 @@ def test_a_run_that_says_0_without_a_report_fails_too(tmp_path):
     code, *_ = limited(tmp_path, ["true"])
 
     assert code == 1
+
+
+def test_a_run_that_skips_every_test_fails(tmp_path):
+    """Nothing was tested: pytest's exit code 0 says nothing about the image."""
+    (tmp_path / "test_a.py").write_text("import pytest\ndef test_a(): pytest.skip('not today')")
+
+    code, _, _, junit = limited(tmp_path, PYTEST)
+
+    assert code == 1
+    assert "nothing was tested" in next(junit.iter("failure")).get("message", "")

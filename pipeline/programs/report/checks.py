@@ -70,8 +70,9 @@ def _test(folder: Path, place: str) -> Iterator[dict[str, Any]]:
         if run["exit_code"] and not any(case["status"] == FAILED for case in cases):
             message = f"exit code {run['exit_code']}: {_last_line(folder / log.rpartition('/')[2])}"
             yield {"name": run["name"], "status": FAILED, "message": message, "file": log}
-        elif not cases:
-            yield {"name": run["name"], "status": FAILED, "message": "no case was run", "file": log}
+        elif not any(case["status"] in {PASSED, FAILED} for case in cases):
+            message = f"no case was run: all {len(cases)} were skipped" if cases else "no case was run"
+            yield {"name": run["name"], "status": FAILED, "message": message, "file": log}
 
 
 def _cases(junit: Path, log: str) -> Iterator[dict[str, Any]]:

@@ -56,6 +56,13 @@ class Outcome:
         partly = step == "scan" and SKIPPED in found
         return PASSED if PASSED in found and not partly else SKIPPED
 
+    def cell(self, variant: str, step: str) -> str:
+        """Return the numbers of one step, short: `3`, `1 of 4 failed`, `3, 1 skipped`."""
+        counts = Counter(one.status for one in self.of_step(variant, step))
+        failed, passed, skipped = counts[FAILED], counts[PASSED], counts[SKIPPED]
+        told = [f"{failed} of {counts.total()} failed"] if failed else [str(passed)] if passed else []
+        return ", ".join([*told, *([f"{skipped} skipped"] if skipped else [])])
+
     def counted(self, checks: list[Check]) -> str:
         """Return `3 passed, 1 failed`."""
         counts = Counter(one.status for one in checks)

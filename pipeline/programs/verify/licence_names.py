@@ -4,7 +4,7 @@ import re
 import tempfile
 from typing import Any, Final
 
-from identify.identify import license_id
+from identify.identify import license_id  # type: ignore[import-not-found]
 from license_expression import ExpressionError, get_spdx_licensing
 
 LICENSING: Final = get_spdx_licensing()

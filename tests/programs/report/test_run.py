@@ -159,6 +159,25 @@ def test_a_run_that_failed_without_a_failed_case_is_a_failure(report, given):
     assert failures(report()[0]) == [("test", "tests")]
 
 
+def test_skipped_checks_are_counted_apart(report, given):
+    """A step's number is what passed; what was skipped is told next to it, on page and summary."""
+    cases = JUNIT.format(name="works", inside="") + JUNIT.format(name="rests", inside="<skipped/>")
+    write(given / "cpu/test/junit.xml", f"<testsuites>{cases}</testsuites>")
+
+    _, page, summary = report()
+
+    assert "| ✅ 1, 1 skipped |" in summary
+    assert "✅ rag: 6 passed, 1 skipped" in summary
+    assert "<b>✓</b> 1, 1 skipped<" in page
+
+
+def test_a_run_in_which_every_case_was_skipped_is_a_failure(report, given):
+    """Skipping all of it tests nothing."""
+    write(given / "cpu/test/junit.xml", JUNIT.format(name="rests", inside="<skipped/>"))
+
+    assert ("test", "tests") in failures(report()[0])
+
+
 def test_a_run_without_any_case_is_a_failure(report, given):
     """Nothing tested is not green."""
     write(given / "cpu/test/junit.xml", "<testsuite/>")
@@ -220,7 +239,7 @@ def test_an_image_that_was_scanned_in_part_has_no_green_scan(report, given):
     document, _, summary = report()
 
     assert document["status"] == "passed"
-    assert "⏭️ 3 | 2.0" in summary
+    assert "⏭️ 2, 1 skipped | 2.0" in summary
 
 
 def test_facts_of_another_version_are_refused(given, monkeypatch, capsys):
