@@ -29,6 +29,7 @@ PATTERNS: Final = {
     r"^[A-Za-z_][A-Za-z0-9_]*$": "a name of letters, digits and _ that does not start with a digit",
     r"^[a-z0-9][a-z0-9+.-]+$": "the name of a Debian package, in lower case",
     r"\S": "text that is not empty",
+    r"^(/|configuration$)": "a path that starts with /, or `configuration`",
 }
 """Pattern of the schema -> what was expected."""
 
@@ -100,6 +101,8 @@ def _expected(detail: Any) -> str:
         return PATTERNS.get(context["pattern"], f"text that matches {context['pattern']}")
     if kind == "literal_error":
         return f"one of {context['expected']}"
+    if kind == "string_too_short" and context["min_length"] > 1:
+        return f"a text of at least {context['min_length']} characters"
     if kind == "too_short":
         return f"at least {context['min_length']} item"
     bounds = {"greater_than": "greater than", "less_than": "less than", "less_than_equal": "at most"}
