@@ -114,7 +114,11 @@ def test_an_engine_that_runs_nothing_at_all_has_not_answered():
 
 def started(builder: Chain, image: Chain, accepted: VerifyConfig, monkeypatch) -> list[verify.Check]:
     """Run the checks of the started service."""
-    monkeypatch.setattr(verify, "_with_image", lambda *_: image)
+
+    async def with_image(*_: object) -> Chain:
+        return image
+
+    monkeypatch.setattr(verify, "_with_image", with_image)
     made: Any = SimpleNamespace(base=lambda: builder)
     judged: Any = SimpleNamespace(image=Chain(), accepted=accepted)
     return anyio.run(verify._started, made, judged)  # noqa: SLF001 - the function under test
