@@ -46,7 +46,7 @@ UrlPath = Annotated[str, StringConstraints(pattern=r"^/")]
 PythonVersion = Annotated[str, StringConstraints(pattern=r"^3\.[0-9]+$")]
 Words = Annotated[tuple[Annotated[str, StringConstraints(pattern=r"\S")], ...], Field(min_length=1)]
 Variables = dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str]
-Export = Literal["onnx-int8", "onnx-fp16", "onnx-fp32", "hub"]
+Export = Literal["onnx-int8", "onnx-fp16", "onnx-fp32", "hub", "files"]
 Protocol = Literal["http", "grpc", "tcp", "none"]
 
 
@@ -66,7 +66,8 @@ class ModelConfig(Declared):
     files: RelativePaths = ()
     """The files wanted; none: those that the loader of the source chooses."""
     export: Export = "onnx-int8"
-    """Runtime format made in the builder; `hub` keeps the cache layout of the hub for torch users."""
+    """Runtime format made in the builder; `hub` keeps the cache layout of the hub for torch users, `files`
+    keeps the files as they are, in every variant."""
     licence: str | None = None
     """SPDX identifier where the source's model card does not tell."""
 
@@ -210,7 +211,8 @@ class Config(Declared):
     def exports(self, variant: Variant) -> dict[str, Export]:
         """Return the runtime format of each model of a variant, by the model's name."""
         declared = self.variant(variant)
-        return {name: declared.export or self.service.models[name].export for name in declared.models}
+        own = {name: self.service.models[name].export for name in declared.models}
+        return {name: kept if kept == "files" else declared.export or kept for name, kept in own.items()}
 
     def requirements(self, variant: Variant) -> tuple[str, ...]:
         """Return the requirement lines that the variant declares: dependencies and its extras."""

@@ -127,7 +127,7 @@ async def _models(assembly: Assembly, variant: Variant, *, torch: bool) -> dict[
     kitchen = assembly.kitchen(await sources.text(assembly.source, "models.lock") or "")
     placed: dict[str, dagger.Directory] = {}
     for name, export in assembly.config.exports(variant).items():
-        recipe = HUB_LAYOUT if torch or export == HUB_LAYOUT else "onnx-fp32"
+        recipe = export if export == "files" else HUB_LAYOUT if torch or export == HUB_LAYOUT else "onnx-fp32"
         model = kitchen.model_directory(name, assembly.config.service.models[name], recipe)
         if recipe == HUB_LAYOUT:
             placed |= {

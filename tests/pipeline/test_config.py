@@ -40,6 +40,14 @@ def test_requirements_are_dependencies_and_the_extras_of_the_variant():
     assert Config.parse(GOOD).requirements(Variant.CPU) == ("fastapi>=0.100", "numpy")
 
 
+def test_a_variant_s_export_leaves_files_as_they_are():
+    """`files` is the format of a vocabulary in every variant."""
+    words = '[tool.wheelhouse.models.words]\nsource = "dir://words"\nexport = "files"\n'
+    text = GOOD.replace('models = ["minilm"]', 'models = ["minilm", "words"]\nexport = "onnx-fp16"') + words
+
+    assert Config.parse(text).exports(Variant.CPU) == {"minilm": "onnx-fp16", "words": "files"}
+
+
 def test_indexes_of_uv_are_searched_too():
     """[[tool.uv.index]], where torch's CPU builds come from, is part of the configuration."""
     text = GOOD + '[[tool.uv.index]]\nname = "torch"\nurl = "https://torch.test/cpu"\nexplicit = true\n'

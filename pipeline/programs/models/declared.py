@@ -54,7 +54,8 @@ def _declared(name: str, table: dict[str, Any], variants: list[dict[str, Any]]) 
             f'[tool.wheelhouse.models.{name}] has no source, expected e.g. "hf://owner/name@<commit>"'
         )
     default = table.get("export", "onnx-int8")
-    asked = [variant.get("export") or default for variant in variants if name in variant.get("models", ())]
+    users = [variant for variant in variants if name in variant.get("models", ())]
+    asked = [default if default == "files" else variant.get("export") or default for variant in users]
     return DeclaredModel(
         name=name,
         sources=(table["source"], *table.get("mirrors", ())),

@@ -94,8 +94,18 @@ def export(job: Job) -> dict[str, Any]:
     if job.recipe == "hub":
         lay_out(job.directory, job.stage)
         return {"gate": 'Skipped: export = "hub" keeps the files as they are'}
+    if job.recipe == "files":
+        keep_files(job.directory, job.stage)
+        return {"gate": 'Skipped: export = "files" keeps the files as they are'}
     ready = find_ready(job.directory)
     return export_ready(job, ready) if ready else export_checkpoint(job)
+
+
+def keep_files(directory: Path, stage: Path) -> None:
+    """Copy the locked files as they are."""
+    for file in read_json(directory / PROVENANCE)["files"]:
+        (stage / file["path"]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(directory / file["path"], stage / file["path"])
 
 
 def export_checkpoint(job: Job) -> dict[str, Any]:

@@ -184,4 +184,5 @@ CHECKS: Final[dict[str, Callable[[BinaryIO, int], None]]] = {
     ".txt": _text,
     ".md": _text,
     ".model": _protobuf,
+    ".tiktoken": _text,
 }

@@ -226,3 +226,18 @@ def test_report_can_be_kept_apart(programs: Programs, bert: Path, tmp_path: Path
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["config.json", "model.onnx", "model.onnx.data", "tokenizer.json"]
     assert json.loads((tmp_path / "report.json").read_text())["texts"] >= 200
+
+
+def test_files_are_kept_as_they_are(programs: Programs, tmp_path: Path) -> None:
+    """With export = "files" a vocabulary is shipped byte for byte, with its record only."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "words.tiktoken").write_bytes(b"IQ== 0\n")
+    (folder / "provenance.json").write_text(json.dumps({"files": [{"path": "words.tiktoken"}]}))
+
+    export(programs, folder, "files", tmp_path / "out")
+
+    assert "Skipped" in json.loads((tmp_path / "out" / "report.json").read_text())["gate"]
+    assert (tmp_path / "out" / "words.tiktoken").read_bytes() == b"IQ== 0\n"
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["provenance.json", "report.json", "words.tiktoken"]

@@ -47,6 +47,14 @@ def test_lock_pins_bytes_licence_and_exports(service: Path) -> None:
     assert "README.md" not in text
 
 
+def test_files_stay_files_in_every_variant(service: Path, hub: HubServer) -> None:
+    """A variant's own export is for models; what is kept as files has no other format."""
+    declare(service, hub.source, 'export = "files"')
+
+    assert lock(service) == 0
+    assert 'exports = ["files"]' in (service.parent / "models.lock").read_text()
+
+
 def test_locking_twice_writes_the_same(service: Path) -> None:
     """A second lock changes nothing, and --check agrees."""
     lock(service)
