@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from service_check.asking import Client, status_line
-from service_check.reference import PATH, difference
+from service_check.reference import PATH, difference, model
 
 CLIENT_ERRORS: Final = range(400, 500)
 CLOSED: Final = 0
@@ -103,7 +103,8 @@ def becomes_ready(target: Target) -> str:
 
 def answers_at_once(target: Target) -> str:
     """Ask for work right after readiness: a path that says 200 while the model loads is found here."""
-    status, answer = target.client.ask(PATH, {"input": [target.items[0]["text"]], "model": "any"})
+    body = {"input": [target.items[0]["text"]], "model": model(target.client)}
+    status, answer = target.client.ask(PATH, body)
     if status == HTTPStatus.OK:
         return ""
     said = answer[:300].decode(errors="replace")
@@ -142,7 +143,8 @@ def survives_nonsense(target: Target) -> str:
 def stops_without_loss(target: Target) -> str:
     """Send SIGTERM while requests are under way: all of them are answered, then the process ends."""
     path = PATH if target.items else target.ready
-    body = json.dumps({"input": [item["text"] for item in target.items[:4]], "model": "any"}).encode()
+    texts = [item["text"] for item in target.items[:4]]
+    body = json.dumps({"input": texts, "model": model(target.client) if texts else "any"}).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: app\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     )

@@ -6,7 +6,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_a_good_service_passes_everything(judge):
-    """Start, readiness, numbers, load, nonsense, SIGTERM under load and a restart: all hold."""
+    """Start, readiness, numbers, load, nonsense, SIGTERM and a restart pass; other models are refused."""
     verdict = judge()
 
     assert (verdict.exit_code, verdict.failures, verdict.skipped) == (0, {}, [])

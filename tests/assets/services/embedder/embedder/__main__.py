@@ -1,5 +1,6 @@
 """A service that embeds a text as the counts of its letters, or does it wrong on request.
 
+It has one model, "letters", and refuses requests for another one.
 FAULT names what it does wrong; PORT where it listens.
 """
 
@@ -32,7 +33,9 @@ class Handler(BaseHTTPRequestHandler):
         if FAULT == "hangs":
             time.sleep(3600)
         ready = FAULT != "never ready"
-        known = self.path == "/health" or (FAULT == "knows every path" and self.path != "/v1/models")
+        if self.path == "/v1/models":
+            return self.answer(200, {"data": [{"id": "letters"}]})
+        known = self.path == "/health" or FAULT == "knows every path"
         self.answer((200 if ready else 503) if known else 404, {})
 
     def do_POST(self):
@@ -41,7 +44,10 @@ class Handler(BaseHTTPRequestHandler):
         if FAULT == "says ready too early" and time.monotonic() - STARTED < 5:
             return self.answer(503, {"error": "the model is not loaded"})
         try:
-            texts = json.loads(body)["input"]
+            asked = json.loads(body)
+            if asked.get("model", "letters") != "letters":
+                return self.answer(404, {"error": "no such model"})
+            texts = asked["input"]
             rows = [embed(text) for text in texts] if isinstance(texts, list) else texts.upper()
         except (ValueError, KeyError, AttributeError):
             if FAULT == "dies of nonsense":
