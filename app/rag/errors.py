@@ -4,8 +4,10 @@ ServiceError                 500  the base; nothing else is raised on purpose
 ├── SettingsError                 a wrong environment; stops the start
 ├── ModelError                    a wrong model folder; stops the start
 ├── InputError               400
+├── RefusedError             4xx  by the framework: no such path, no such method
 ├── AuthenticationError      401
 ├── UnknownNameError         404
+│   └── UnknownModelError    404
 ├── SlowRequestError         408
 ├── IndexFullError           409
 ├── BodySizeError            413
@@ -13,22 +15,30 @@ ServiceError                 500  the base; nothing else is raised on purpose
 ├── UpstreamError            502
 │   ├── UpstreamBusyError    429
 │   └── UpstreamTimeoutError 504
-└── NotReadyError            503
+├── NotReadyError            503
+└── ShutdownError            503
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 
 class ServiceError(Exception):
-    """Carry a message that is safe to show, and how HTTP says it."""
+    """Error with a message that is safe to show, and the HTTP answer that it becomes."""
 
-    status: ClassVar[int] = 500
-    type: ClassVar[str] = "server_error"
-    code: ClassVar[str] = "internal_error"
+    status: int = 500
+    type: str = "server_error"
+    code: str = "internal_error"
 
-    def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(message)
+        self.code = code or self.code
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
@@ -59,6 +69,17 @@ class InputError(ServiceError):
     code = "invalid_input"
 
 
+class RefusedError(ServiceError):
+    """A request that the framework refuses before a route sees it."""
+
+    type = "invalid_request_error"
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = f"http_{status}"
+
+
 class AuthenticationError(ServiceError):
     """The key is missing or wrong."""
 
@@ -73,11 +94,17 @@ class AuthenticationError(ServiceError):
 
 
 class UnknownNameError(ServiceError):
-    """No document of that name."""
+    """Nothing of that name exists."""
 
     status = 404
     type = "invalid_request_error"
     code = "not_found"
+
+
+class UnknownModelError(UnknownNameError):
+    """The requested model is not served here."""
+
+    code = "model_not_found"
 
 
 class SlowRequestError(ServiceError):
@@ -117,6 +144,13 @@ class NotReadyError(ServiceError):
 
     status = 503
     code = "not_ready"
+
+
+class ShutdownError(ServiceError):
+    """The process stops before the answer is ready; another replica can answer."""
+
+    status = 503
+    code = "shutting_down"
 
 
 class UpstreamError(ServiceError):

@@ -25,8 +25,8 @@ from rag.errors import (
 from rag.metrics import Metrics
 from rag.settings import Settings, read_key
 
-OPEN: Final = frozenset({"/health", "/ready", "/metrics"})
-"""Paths of the orchestrator: they need no key and no slot, so they answer under load."""
+OPEN: Final = frozenset({"/", "/health", "/ready", "/metrics"})
+"""Paths that need no key and no slot: the orchestrator's, which answer under load, and the page."""
 
 
 class Admission:

@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -16,11 +16,24 @@ from rag.runtime import open_session, open_tokenizer
 from rag.settings import Settings
 from rag.vectors import Embeddings, Vector
 
+T = TypeVar("T")
+
+SLICE: Final = 32
+"""Inputs that one turn of a worker thread handles; other requests get their turn in between."""
+
 POOLINGS: Final = ("mean", "cls")
 """What can be done with token vectors where the model does not pool by itself."""
 
 TOKEN_VECTORS: Final = 3
 """Axes of an output that is not pooled: text, token, number."""
+
+
+class _Result(NamedTuple):
+    """Result of embedding one input."""
+
+    row: Vector
+    tokens: int
+    truncated: bool
 
 
 class LocalEmbedder:
@@ -66,21 +79,35 @@ class LocalEmbedder:
             InputError: a token id is not in the vocabulary.
 
         """
+        results: list[_Result | None] = [None] * len(inputs)
+        # Similar lengths together, because padding is wasted work; a slice at a time, so that a large
+        # batch does not keep other requests waiting.
+        by_length = sorted(range(len(inputs)), key=lambda place: len(inputs[place]))
+        for part in _groups(by_length, SLICE):
+            chunk = [inputs[place] for place in part]
+            for place, result in zip(part, await self._in_thread(chunk), strict=True):
+                results[place] = result
+        done = [result for result in results if result]
+        cut = tuple(place for place, result in enumerate(done) if result.truncated)
+        return Embeddings([result.row for result in done], sum(result.tokens for result in done), cut)
+
+    async def _in_thread(self, inputs: Sequence[TextOrIds]) -> "list[_Result]":
         return await anyio.to_thread.run_sync(self._embed, inputs, limiter=self._slots)
 
-    def _embed(self, inputs: Sequence[TextOrIds]) -> Embeddings:
-        ids = [self._token_ids(item) for item in inputs]
-        rows: list[Vector] = [array("f")] * len(ids)
-        # Like lengths together: padding is work thrown away.
-        by_length = sorted(range(len(ids)), key=lambda place: len(ids[place]))
+    def _embed(self, inputs: Sequence[TextOrIds]) -> "list[_Result]":
+        tokenised = [self._token_ids(item) for item in inputs]
+        rows: list[Vector] = [array("f")] * len(inputs)
+        by_length = sorted(range(len(inputs)), key=lambda place: len(tokenised[place][0]))
         for group in _groups(by_length, self.card.group):
-            for place, row in zip(group, self._infer([ids[place] for place in group]), strict=True):
+            for place, row in zip(group, self._infer([tokenised[place][0] for place in group]), strict=True):
                 rows[place] = row
-        return Embeddings(rows, sum(map(len, ids)))
+        return [_Result(row, len(ids), cut) for row, (ids, cut) in zip(rows, tokenised, strict=True)]
 
-    def _token_ids(self, item: TextOrIds) -> list[int]:
+    def _token_ids(self, item: TextOrIds) -> tuple[list[int], bool]:
+        """Return the token ids that the model reads, and whether some were cut off."""
         if isinstance(item, str):
-            return list(self._tokenizer.encode(item).ids)
+            encoding = self._tokenizer.encode(item)
+            return list(encoding.ids), bool(encoding.overflowing)
         size = self._tokenizer.get_vocab_size()
         if any(not 0 <= number < size for number in item):
             raise InputError(
@@ -90,7 +117,7 @@ class LocalEmbedder:
         # An empty text is only its frame: [CLS] [SEP] for BERT.
         first, *last = self._tokenizer.encode("").ids or [None]
         kept = item[: self.card.max_tokens - len(last) - 1]
-        return [first, *kept, *last] if first is not None else kept
+        return [first, *kept, *last] if first is not None else kept, len(kept) < len(item)
 
     def _infer(self, ids: Sequence[Sequence[int]]) -> Iterator[Vector]:
         import numpy as np  # noqa: PLC0415 - only the local variants have it
@@ -140,5 +167,5 @@ def _pooled(states: Any, mask: Any, pooling: str) -> Any:
     return (states * weights).sum(1) / weights.sum(1)
 
 
-def _groups(places: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    return (places[start : start + size] for start in range(0, len(places), size))
+def _groups(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +16,7 @@ from starlette.responses import Response
 
 from rag import retrieval, routes
 from rag.embedder import Embedder
-from rag.errors import InputError, ServiceError
+from rag.errors import InputError, RefusedError, ServiceError
 from rag.limits import Admission, refusal
 from rag.metrics import Metrics
 from rag.observe import Observe
@@ -40,8 +41,8 @@ def create_app(settings: Settings | None = None, model: Future[Embedder] | None 
     """
     settings = settings or Settings.from_environment(os.environ)
     metrics = Metrics()
-    # No /docs: its page loads scripts from elsewhere. /openapi.json stays.
-    app = FastAPI(title="rag", lifespan=_lifespan, docs_url=None, redoc_url=None)
+    # No /docs: its page loads scripts from elsewhere. `/` has a page of its own.
+    app = _Application(title="rag", lifespan=_lifespan, docs_url=None, redoc_url=None)
     app.state.service = Service(settings, metrics, model)
     app.include_router(routes.router)
     app.include_router(retrieval.router)
@@ -52,6 +53,18 @@ def create_app(settings: Settings | None = None, model: Future[Embedder] | None 
     app.add_middleware(Admission, settings=settings, metrics=metrics)
     app.add_middleware(Observe, metrics=metrics)
     return app
+
+
+class _Application(FastAPI):
+    """FastAPI with an OpenAPI document that is complete and written when it is asked for."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        if self.openapi_schema is None:
+            from rag.openapi import document  # noqa: PLC0415 - only where the document is wanted
+
+            self.openapi_schema = document(self, needs_key=bool(self.state.service.settings.api_key_file))
+        return self.openapi_schema
 
 
 @asynccontextmanager
@@ -96,15 +109,14 @@ async def _validation_error(_: Request, error: Exception) -> Response:
     problem = error.errors()[0]
     param = ".".join(str(part) for part in problem["loc"] if part != "body")
     message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "unknown field. Remove it, or correct its name; /openapi.json lists the fields."
     return refusal(InputError(_printable(message), param=_printable(param) or None))
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
-    made = type(
-        "HttpError", (InputError,), {"status": error.status_code, "code": f"http_{error.status_code}"}
-    )
-    answer = refusal(made(_printable(str(error.detail))))
+    answer = refusal(RefusedError(error.status_code, _printable(str(error.detail))))
     answer.headers.update(error.headers or {})
     return answer
 

@@ -39,6 +39,7 @@ class Metrics:
         )
         self.embedded_texts = Counter("embedded_texts", "Inputs embedded.", **made)
         self.embedded_tokens = Counter("embedded_tokens", "Tokens embedded.", **made)
+        self.truncated_texts = Counter("truncated_texts", "Inputs longer than the model reads.", **made)
         self.upstream_calls = Counter("upstream_calls", "Calls to the upstream.", ["outcome"], **made)
         self.ready = Gauge("ready", "1 once the warm-up is done.", **made)
         ProcessCollector(registry=self.registry)

@@ -11,6 +11,7 @@ from rag.errors import ServiceError, UnknownNameError, envelope
 from rag.index import Hit
 from rag.routes import Given
 from rag.schemas import DocumentsRequest, QueryRequest, SearchRequest
+from rag.service import Found
 
 router = APIRouter()
 
@@ -19,7 +20,10 @@ router = APIRouter()
 async def add_documents(asked: DocumentsRequest, service: Given) -> dict[str, Any]:
     """Store documents; an id that exists is replaced."""
     stored = await service.store(asked.documents)
-    return {"documents": [{"id": name, "passages": count} for name, count in stored.items()]}
+    documents = [
+        {"id": one.document_id, "passages": one.passages, "truncated": one.truncated} for one in stored
+    ]
+    return {"documents": documents}
 
 
 @router.delete("/documents/{document_id}", status_code=204)
@@ -33,32 +37,38 @@ async def remove_document(document_id: str, service: Given) -> Response:
 @router.post("/search")
 async def search(asked: SearchRequest, service: Given) -> dict[str, Any]:
     """Find the passages nearest to a query, best first."""
-    return {"results": _sources(await service.search(asked.query, asked.top_k, asked.min_score))}
+    found = await service.search(asked.query, asked.top_k, asked.min_score)
+    return {"results": _sources(found.hits), "truncated": found.truncated}
 
 
 @router.post("/query")
 async def query(asked: QueryRequest, service: Given) -> Response:
     """Answer a question from the stored passages, whole or as server-sent events."""
-    hits = await service.search(asked.question, asked.top_k)
-    pieces = service.answer(asked.question, hits, asked.max_tokens)
+    found = await service.search(asked.question, asked.top_k)
+    pieces = service.answer(asked.question, found.hits, asked.max_tokens)
     # The first piece decides the status: after it, an error can only break off the stream.
     first = await anext(pieces, "")
     if asked.stream:
-        return StreamingResponse(_events(hits, first, pieces), media_type="text/event-stream")
+        return StreamingResponse(_events(found, first, pieces), media_type="text/event-stream")
     answer = first + "".join([piece async for piece in pieces])
-    return JSONResponse({"answer": answer, "sources": _sources(hits)})
+    return JSONResponse({"answer": answer, "sources": _sources(found.hits), "truncated": found.truncated})
 
 
-async def _events(hits: Sequence[Hit], first: str, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
-    yield _event({"type": "sources", "sources": _sources(hits)})
+async def _events(found: Found, first: str, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+    yield _event({"type": "sources", "sources": _sources(found.hits), "truncated": found.truncated})
     yield _event({"type": "text", "text": first})
     try:
         async for piece in pieces:
             yield _event({"type": "text", "text": piece})
     except ServiceError as error:
-        yield _event({"type": "error", **envelope(error)})
+        yield error_event(error)
         return
     yield _event({"type": "done"})
+
+
+def error_event(error: ServiceError) -> str:
+    """Return the event that ends a streamed answer which fails."""
+    return _event({"type": "error", **envelope(error)})
 
 
 def _event(content: dict[str, Any]) -> str:

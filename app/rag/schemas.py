@@ -55,12 +55,12 @@ def _inputs(value: Any) -> list[str | list[int]]:
 
 
 class _Request(BaseModel):
-    # Clients of other servers send fields that we do not know; OpenAI's does too.
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # A misspelt field must not pass for its default: OpenAI's API refuses unknown fields, too.
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class EmbeddingsRequest(_Request):
-    """Ask for embeddings, as OpenAI's API does."""
+    """Texts or token ids to embed, as OpenAI's API takes them."""
 
     input: Annotated[
         list[Any],
@@ -79,10 +79,14 @@ class EmbeddingsRequest(_Request):
     model: Name | None = None
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    user: Text | None = None
+    """Accepted because OpenAI's clients send it; not used, not logged."""
+    truncate: bool | None = None
+    """Cut inputs that are longer than the model reads (true) or refuse them (false); none: TRUNCATE."""
 
 
 class Document(_Request):
-    """One text to be found again."""
+    """One text to store."""
 
     text: Said
     id: Name | None = None
@@ -96,7 +100,7 @@ class DocumentsRequest(_Request):
 
 
 class SearchRequest(_Request):
-    """Ask for the passages nearest to a query."""
+    """Query whose nearest passages are wanted."""
 
     query: Said
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
@@ -104,7 +108,7 @@ class SearchRequest(_Request):
 
 
 class QueryRequest(_Request):
-    """Ask a question that the stored passages answer."""
+    """Question to answer from the stored passages."""
 
     question: Said
     top_k: Annotated[int, Field(ge=1, le=20)] = 4

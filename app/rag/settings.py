@@ -45,9 +45,21 @@ class Settings(BaseModel):
         description="PostgreSQL with pgvector; vectors stay in memory without",
     )
     api_key_file: Path | None = Field(None, description="file holding the key that callers must send")
-    max_batch: int = Field(32, ge=1, le=2048, description="most inputs of one embeddings request")
+    model_aliases: str = Field(
+        "", description="further model names that are answered, separated by commas; `*`: every name"
+    )
+    vocabulary: Literal["none", "model", "cl100k_base"] = Field(
+        "none", description="what token ids in `input` mean: the model's own, or OpenAI's; none: refused"
+    )
+    vocabulary_file: Path = Field(
+        Path("/models/cl100k/cl100k_base.tiktoken"), description="cl100k_base in tiktoken's format"
+    )
+    truncate: bool = Field(
+        True, description="cut an input that is longer than the model reads, and report it; else refuse it"
+    )
+    max_batch: int = Field(2048, ge=1, le=2048, description="most inputs of one embeddings request")
     max_chars: int = Field(100_000, ge=1, le=10_000_000, description="most characters of one text")
-    max_body_bytes: int = Field(2_000_000, ge=1_000, le=1_000_000_000, description="largest request body")
+    max_body_bytes: int = Field(8_000_000, ge=1_000, le=1_000_000_000, description="largest request body")
     max_buffered_bytes: int = Field(
         64_000_000,
         ge=1_000,
@@ -64,6 +76,17 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least log level shown"
     )
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Return the model names of MODEL_ALIASES, without `*`."""
+        names = (name.strip() for name in self.model_aliases.split(","))
+        return tuple(name for name in names if name not in ("", "*"))
+
+    @property
+    def answers_any_model(self) -> bool:
+        """Tell whether MODEL_ALIASES allows every name."""
+        return "*" in (name.strip() for name in self.model_aliases.split(","))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:

@@ -18,12 +18,14 @@ Vector: TypeAlias = "array[float]"
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """Hold what a batch of n inputs became."""
+    """Result of embedding a batch of n inputs."""
 
     vectors: Sequence[Vector]
     """n rows of float32, each of L2 norm 1."""
     tokens: int
     """Tokens that were read, special tokens included, padding not."""
+    truncated: tuple[int, ...] = ()
+    """Places of the inputs that are longer than the model reads; their ends were not read."""
 
 
 def normalised(numbers: Iterable[float]) -> Vector:

@@ -57,7 +57,7 @@ def process() -> Iterator[Process]:
     """Give the real, ready service, embedding through a scripted upstream; shared by a module."""
     with (
         playing() as upstream,
-        started(EMBEDDER="upstream", UPSTREAM_URL=upstream.url, HEADER_TIMEOUT_S="0.5") as made,
+        started(EMBEDDER="upstream", UPSTREAM_URL=upstream.url, VOCABULARY="model") as made,
     ):
         made.upstream = upstream
         wait_until_ready(made)
@@ -67,7 +67,9 @@ def process() -> Iterator[Process]:
 @pytest.fixture(scope="session")
 def model_settings() -> Settings:
     """Give the settings of the real model; skip the test, with the reason, where there is none."""
-    settings = Settings.from_environment({name: os.environ.get(name, "") for name in ("MODEL_DIR", "DEVICE")})
+    settings = Settings.from_environment(
+        {name: os.environ.get(name, "") for name in ("MODEL_DIR", "DEVICE", "VOCABULARY_FILE")}
+    )
     if not is_local(settings):
         pytest.skip("ONNX Runtime is not installed: this variant has no local model")
     if not (settings.model_dir / "model.onnx").is_file():

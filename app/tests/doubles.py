@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-import time
 from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -18,6 +17,8 @@ from rag.errors import InputError
 from rag.vectors import Embeddings, normalised
 
 DIMENSIONS = 64
+LONGEST = 200
+"""Words of a text that the double reads."""
 
 
 class WordEmbedder:
@@ -48,7 +49,8 @@ class WordEmbedder:
             raise RuntimeError("a secret of the inside")
         if [-1] in inputs:
             raise InputError("found a token id outside.", param="input")
-        return Embeddings([self._row(item) for item in inputs], sum(map(len, map(_words, inputs))))
+        cut = tuple(place for place, item in enumerate(inputs) if len(_words(item)) > LONGEST)
+        return Embeddings([self._row(item) for item in inputs], sum(map(len, map(_words, inputs))), cut)
 
     def _row(self, item: TextOrIds) -> "array[float]":
         counts = [0.01] * DIMENSIONS
@@ -70,14 +72,19 @@ def loaded(embedder: Embedder) -> "Future[Embedder]":
 
 @dataclass
 class Script:
-    """Say how the upstream behaves, and keep what it was asked."""
+    """Behaviour of the upstream, and what it was asked."""
 
     url: str = ""
     status: int = 200
     body: bytes | None = None
     """Answered instead of the right thing."""
     headers: dict[str, str] = field(default_factory=dict)
-    delay_s: float = 0.0
+    gate: threading.Event = field(default_factory=threading.Event)
+    """No answer is sent before it is set."""
+    came: threading.Event = field(default_factory=threading.Event)
+    """Set when a request has arrived."""
+    stalls: bool = False
+    """Whether a streamed answer waits at the gate after its first piece instead."""
     broken: bool = False
     """Whether a streamed answer breaks off with an error."""
     asked: list[dict] = field(default_factory=list)
@@ -99,13 +106,21 @@ def scripted_handler(script: Script) -> type[BaseHTTPRequestHandler]:
             asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
             script.asked.append(asked)
             script.keys.append(self.headers.get("authorization", ""))
-            time.sleep(script.delay_s)
+            script.came.set()
+            stalls = script.stalls and "messages" in asked
+            if not script.stalls:
+                script.gate.wait()
             body = _chat(script) if "messages" in asked else _embeddings(asked["input"])
             self.send_response(script.status)
             for name, value in script.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body if script.body is None else script.body)
+            body = body if script.body is None else script.body
+            if stalls:
+                first, body = body[: body.index(b"\n\ndata: ", 10)] + b"\n\n", b""
+                self.wfile.write(first)
+                script.gate.wait()
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -130,6 +145,7 @@ def _chat(script: Script) -> bytes:
 def playing() -> Iterator[Script]:
     """Start a real HTTP server that plays an OpenAI-compatible upstream."""
     script = Script()
+    script.gate.set()
     server = QuietServer(("127.0.0.1", 0), scripted_handler(script))
     script.url = f"http://127.0.0.1:{server.server_port}/v1"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -137,6 +153,7 @@ def playing() -> Iterator[Script]:
     try:
         yield script
     finally:
+        script.gate.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,9 @@ from doubles import Script
 from rag.settings import Settings
 
 APP = Path(rag.__file__).parents[1]
+
+PATIENCE_S = 120.0
+"""Longest wait for an event that comes at once on a quiet machine."""
 
 
 @dataclass
@@ -53,15 +56,32 @@ def started(*words: str, **environ: str) -> Iterator[Process]:
             popen.kill()
 
 
-def wait_until_ready(process: Process, seconds: float = 60) -> None:
+def wait_until_ready(process: Process) -> None:
     """Ask /ready until it says 200."""
-    deadline = time.monotonic() + seconds
+    wait_for(process, lambda answer: answer.status_code == 200)
+
+
+def wait_for(process: Process, good: Callable[[httpx2.Response], bool]) -> None:
+    """Ask /ready until its answer is good."""
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and process.popen.poll() is None:
         try:
-            if httpx2.get(f"{process.url}/ready").status_code == 200:
+            if good(httpx2.get(f"{process.url}/ready", timeout=PATIENCE_S)):
                 return
         except httpx2.TransportError:
             pass
         time.sleep(0.02)
     process.popen.kill()
-    raise AssertionError(f"never ready:\n{process.popen.communicate()[0]}")
+    raise AssertionError(f"/ready never answered so:\n{process.popen.communicate()[0]}")
+
+
+def wait_until_refused(process: Process) -> None:
+    """Connect until nobody listens any more."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", process.port), timeout=PATIENCE_S).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the service still listens")

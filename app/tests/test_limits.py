@@ -77,16 +77,17 @@ async def test_over_the_cap_of_slots_is_429_with_retry_after(serving, embedder):
 
 async def test_slow_senders_take_no_slot(serving):
     """While one body trickles in, the only slot serves others."""
-    hold = asyncio.Event()
+    hold, begun = asyncio.Event(), asyncio.Event()
 
     async def body():
         yield b'{"query": '
+        begun.set()
         await hold.wait()
         yield b'"a"}'
 
     async with serving(max_concurrent=1) as client:
         slow = asyncio.create_task(client.post("/search", content=body(), headers=JSON))
-        await asyncio.sleep(0.02)
+        await begun.wait()
         other = await client.post("/search", json={"query": "b"})
         hold.set()
 
@@ -95,16 +96,17 @@ async def test_slow_senders_take_no_slot(serving):
 
 async def test_bodies_held_at_once_are_capped(serving):
     """Many half-sent bodies cannot fill the memory."""
-    hold = asyncio.Event()
+    hold, begun = asyncio.Event(), asyncio.Event()
 
     async def body():
         yield b" " * 900
+        begun.set()
         await hold.wait()
         yield b'{"query": "a"}'
 
     async with serving(max_buffered_bytes=1000) as client:
         slow = asyncio.create_task(client.post("/search", content=body(), headers=JSON))
-        await asyncio.sleep(0.02)
+        await begun.wait()
         refused = await client.post("/search", content=b" " * 200, headers=JSON)
         hold.set()
         assert (await slow).status_code == 200

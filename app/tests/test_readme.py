@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not README.is_file(), reason="the README is not 
 def row(name: str) -> str:
     """Write the table row of a setting."""
     item = Settings.model_fields[name]
-    default = "" if item.default is None else f"`{item.default}`"
+    default = "" if item.default in (None, "") else f"`{item.default}`"
     return f"| `{name.upper()}` | {default} | {item.description} |"
 
 

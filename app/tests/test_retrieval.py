@@ -13,7 +13,7 @@ DOCUMENTS = [
 @pytest.fixture
 async def filled(serving, upstream):
     """Give a client whose service holds two documents and has an upstream."""
-    async with serving(upstream_url=upstream.url, upstream_timeout_s=0.5) as client:
+    async with serving(upstream_url=upstream.url) as client:
         answer = await client.post("/documents", json={"documents": DOCUMENTS})
         assert answer.status_code == 201
         yield client

@@ -10,14 +10,14 @@ def test_an_empty_environment_gives_working_defaults():
     """Nothing has to be set."""
     settings = Settings.from_environment({})
 
-    assert (settings.port, settings.max_batch, settings.upstream_url) == (8000, 32, None)
+    assert (settings.port, settings.max_batch, settings.upstream_url) == (8000, 2048, None)
 
 
 def test_variables_are_the_field_names_in_capitals():
     """MAX_BATCH sets max_batch; other variables are not ours."""
     settings = Settings.from_environment({"MAX_BATCH": "7", "max_body_bytes": "5", "PATH": "/bin"})
 
-    assert (settings.max_batch, settings.max_body_bytes) == (7, 2_000_000)
+    assert (settings.max_batch, settings.max_body_bytes) == (7, 8_000_000)
 
 
 def test_an_empty_variable_counts_as_not_set():
