@@ -17,6 +17,8 @@ PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PIP: Final = ("python3", "-m", "pip", "--quiet", "--disable-pip-version-check")
 PIP_INSTALL: Final = (*PIP, "install", "--root-user-action=ignore", "--no-deps", "--require-hashes")
 PIP_CACHE: Final = "/root/.cache/pip"
+SYSTEM_CERTIFICATES: Final = ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
+"""What makes uv read the system's certificates; the second is its name before uv 0.11."""
 APT_CACHE: Final = "/var/cache/apt/archives"
 COMPILERS: Final = ("build-essential", "pkg-config")
 NETRC: Final = "/run/secrets/netrc"
@@ -113,7 +115,12 @@ class Builder:
         return self.with_tools(compiling, *programs)
 
     def online(self, container: dagger.Container) -> dagger.Container:
-        """Return a container that reaches the package index, with pip's cache on a cache volume."""
+        """Return a container that reaches the package index, with pip's cache on a cache volume.
+
+        uv comes with certificates of its own; the system's also know the proxy of a company.
+        """
+        for name in SYSTEM_CERTIFICATES:
+            container = container.with_env_variable(name, "1")
         return self.indexed(self.with_cache(container, PIP_CACHE, "wheelhouse-pip"))
 
     def with_cache(

@@ -47,8 +47,6 @@ async def _project(assembly: Assembly) -> dagger.Container:
         builder.online(builder.tools())
         .with_mounted_cache(UV_CACHE, dag.cache_volume("wheelhouse-uv"))
         .with_env_variable("UV_CACHE_DIR", UV_CACHE)
-        # uv brings certificates of its own; the container's also know the machine's.
-        .with_env_variable("UV_SYSTEM_CERTS", "1")
         .with_directory(PROJECT, locks)
         .with_directory(f"{PROJECT}/requirements", dag.directory())
         .with_workdir(PROJECT)

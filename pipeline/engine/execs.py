@@ -33,14 +33,28 @@ INIT_PATHS: Final = ("/usr/bin/tini-static", "/usr/bin/tini", "/usr/libexec/podm
 INIT_TARGET: Final = "/dev/.init"
 """Below /dev, which is a tmpfs: no mount point is left in the image."""
 CA_TARGET: Final = "/dev/.ca-certificates.crt"
-CA_BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
+CA_BUNDLES: Final = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+)
+"""All that the machine trusts, in one file: Debian and Alpine, Fedora, openSUSE."""
+CA_FOLDERS: Final = (
+    "/usr/local/share/ca-certificates",
+    "/etc/pki/ca-trust/source/anchors",
+    "/etc/pki/trust/anchors",
+)
+"""Where an administrator adds certificates. Source: update-ca-certificates(8), update-ca-trust(8)."""
 CA_VARIABLES: Final = (
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
     "PIP_CERT",
     "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "AWS_CA_BUNDLE",
     "NODE_EXTRA_CA_CERTS",
 )
+"""OpenSSL, httpx and uv; requests; pip; curl; git; boto; Node.js."""
 PROXY_VARIABLES: Final = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -185,7 +199,7 @@ async def environment(engine: "Engine", state: ContainerState, home: str) -> lis
     """Return `NAME=value` of everything the process sees; secrets are read here."""
     env = {"PATH": DEFAULT_PATH, "HOME": home}
     env |= {name: engine.environ[name] for name in PROXY_VARIABLES if name in engine.environ}
-    if host_has_own_ca(engine):
+    if own_certificates(engine.environ):
         env |= dict.fromkeys(CA_VARIABLES, CA_TARGET)
     env |= state.env()
     env |= dict(entry.split("=", 1) for entry in state.volatile_env)
@@ -194,10 +208,13 @@ async def environment(engine: "Engine", state: ContainerState, home: str) -> lis
     return [f"{name}={value}" for name, value in env.items()]
 
 
-def host_has_own_ca(engine: "Engine") -> bool:
-    """Say whether this machine trusts certificates that images do not have."""
-    local = Path("/usr/local/share/ca-certificates")
-    return "SSL_CERT_FILE" in engine.environ or (local.is_dir() and any(local.iterdir()))
+def own_certificates(environ: Mapping[str, str]) -> str:
+    """Return the file of all that this machine trusts if images do not trust it, too; "" otherwise."""
+    given = environ.get("SSL_CERT_FILE", "")
+    if given and Path(given).is_file():
+        return given
+    added = any(one.is_dir() and any(one.iterdir()) for one in map(Path, CA_FOLDERS))
+    return next((one for one in CA_BUNDLES if Path(one).is_file()), "") if added else ""
 
 
 def _system_mounts(engine: "Engine", laid: Laid, command: Command) -> list[dict[str, Any]]:
@@ -209,8 +226,7 @@ def _system_mounts(engine: "Engine", laid: Laid, command: Command) -> list[dict[
         resolver = laid.scratch / "resolv.conf"
         resolver.write_bytes(servers)
         mounts.append(bind(str(resolver), "/etc/resolv.conf"))
-    bundle = engine.environ.get("SSL_CERT_FILE", CA_BUNDLE)
-    if host_has_own_ca(engine) and Path(bundle).is_file():
+    if bundle := own_certificates(engine.environ):
         mounts.append(bind(bundle, CA_TARGET, read_only=True))
     return mounts
 
