@@ -126,6 +126,7 @@ class Services:
 
         with engine.store.scratch(engine.session) as scratch:
             async with (
+                self.network.kept(space),
                 attaching.caches(engine, state.container) as folders,
                 self.bound(engine, state.container.bindings, apart=True) as hosts,
                 engine.buildah.working(image) as working,
@@ -193,19 +194,18 @@ class Services:
         found = await asyncio.gather(*(self.start(engine, state, alias) for alias, state in bindings))
         for running in found:
             running.users += 1
-        servers: list[asyncio.Server] = []
         try:
-            listed = []
-            for running, (alias, state) in zip(found, bindings, strict=True):
-                address = running.address
-                if apart and state.container is None:
-                    address = await self.network.address()
-                    servers += [await forward(f, state.host, back, address) for f, back in state.ports]
-                listed.append((address, f"{alias} {hostname(state)}"))
-            yield listed
+            async with contextlib.AsyncExitStack() as stack:
+                listed = []
+                for running, (alias, state) in zip(found, bindings, strict=True):
+                    address = running.address
+                    if apart and state.container is None:
+                        address = await stack.enter_async_context(self.network.address())
+                        for front, back in state.ports:
+                            stack.callback((await forward(front, state.host, back, address)).close)
+                    listed.append((address, f"{alias} {hostname(state)}"))
+                yield listed
         finally:
-            for server in servers:
-                server.close()
             for running, (_, state) in zip(found, bindings, strict=True):
                 self._leave(running, state)
 

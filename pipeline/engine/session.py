@@ -38,6 +38,7 @@ from pipeline.engine.handlers import HANDLERS
 from pipeline.engine.housekeeping import Limits, tidy
 from pipeline.engine.listening import Answer, listen
 from pipeline.engine.network import Network, network_name
+from pipeline.engine.processes import uncancelled
 from pipeline.engine.progress import Progress, SilentProgress
 from pipeline.engine.runner import CommandError, ProcessRunner, RefusingRunner, Runner
 from pipeline.engine.schema import build_schema
@@ -98,7 +99,9 @@ class Session:
         store = Store.open(environ)
         runner = runner or (RefusingRunner() if plan else ProcessRunner())
         progress, limits = SilentProgress(sys.stderr) if plan else progress, Limits.of(environ, store.root)
-        with _memory() as tmpfs, Registration.new(store, tmpfs) as registration:
+        async with contextlib.AsyncExitStack() as stack:
+            tmpfs = stack.enter_context(_memory())
+            registration = await stack.enter_async_context(Registration.new(store, tmpfs))
             buildah = Buildah(runner, store.storage, store.runroot, registration.name, tmpfs)
             containers = Containers(runner, tmpfs / "runc", buildah.environ)
             network = Network(runner, network_name(registration.name))
@@ -122,7 +125,8 @@ class Session:
                     engine.door = _door(session.port, session.token)
                     yield session
             finally:
-                await engine.close()
+                # Whoever cancels a second time would leave mounts and processes.
+                await uncancelled(engine.close())
         if not plan and (removed := await asyncio.to_thread(tidy, store, limits)):
             progress.warn(removed)
 

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,17 +26,17 @@ class Registration:
     name: str
 
     @classmethod
-    @contextlib.contextmanager
-    def new(cls, store: Store, memory: Path) -> Iterator["Registration"]:
-        """Register this process; the file and the scratch folder go at the end."""
+    @contextlib.asynccontextmanager
+    async def new(cls, store: Store, memory: Path) -> AsyncIterator["Registration"]:
+        """Register this process; the file and the scratch folder are removed at the end."""
         number = len(list((store.root / "sessions").glob(f"wheelhouse-{os.getpid()}-*")))
         name = f"wheelhouse-{os.getpid()}-{started(os.getpid())}-{number}"
         path = store.root / "sessions" / name
         document = {"pid": os.getpid(), "started": started(os.getpid()), "memory": str(memory)}
         path.write_text(json.dumps(document))
-        with store.exclusive("prune"):
-            pass  # what is being removed now is gone before this session looks at anything
         try:
+            async with store.lock("prune"):
+                pass  # what is being removed now is gone before this session looks at anything
             yield cls(store, name)
         finally:
             shutil.rmtree(store.root / "work" / name, ignore_errors=True)
