@@ -23,6 +23,7 @@ from pipeline.engine.credentials import Credentials
 from pipeline.engine.debian import CREATED, Progress, RootTar, make_root
 from pipeline.engine.imageconfig import MACHINES, ImageConfig, ImageError
 from pipeline.engine.layers import Compression, Layer, Storage
+from pipeline.engine.mounting import discard
 from pipeline.engine.oci import Form, Image, assemble
 from pipeline.engine.references import Reference
 from pipeline.engine.registry import NoAnswerError, Registry
@@ -156,7 +157,7 @@ class BaseImages:
         return LoadedImage(made.image_id, made.config, made.digest)
 
     async def _make(self, stand_in: StandIn) -> LoadedImage:
-        sweep(self.folder)
+        sweep(self.folder, remove=discard)
         root = await make_root(self.runner, stand_in, self.folder, self.progress)
         try:
             return await store_root(self.runner, self.storage, root)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.engine.imageconfig import MACHINES, ImageConfig, ImageError
+from pipeline.engine.mounting import discard
 from pipeline.engine.privileges import is_machine_root
 from pipeline.engine.runner import CommandError, Runner, Sink, Stream, checked
 from pipeline.engine.staging import STAGING_PREFIX
@@ -65,17 +66,25 @@ async def make_root(runner: Runner, stand_in: StandIn, cache: Path, progress: Pr
     packages.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=cache, prefix=STAGING_PREFIX, suffix=".tar", delete=False) as file:
         target = Path(file.name)
+    folder = Path(tempfile.mkdtemp(dir=cache, prefix=STAGING_PREFIX))
     try:
-        await _bootstrap(runner, stand_in, mmdebstrap_command(stand_in, target, packages), progress)
+        command = mmdebstrap_command(stand_in, target, packages)
+        await _bootstrap(runner, stand_in, command, folder, progress)
         return await asyncio.to_thread(_described, stand_in, target)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
+    finally:
+        discard(folder)
 
 
-async def _bootstrap(runner: Runner, stand_in: StandIn, command: list[str], progress: Progress) -> None:
+async def _bootstrap(
+    runner: Runner, stand_in: StandIn, command: list[str], folder: Path, progress: Progress
+) -> None:
+    """Run mmdebstrap with its files below a folder of the engine: ended in haste, it removes neither."""
+    folder.chmod(0o755)
     try:
-        await checked(runner, command, env=_environment(), sink=_lines(progress))
+        await checked(runner, command, env={**_environment(), "TMPDIR": str(folder)}, sink=_lines(progress))
     except FileNotFoundError as error:
         raise ImageError(
             "mmdebstrap is not installed, so no base image can be made. "

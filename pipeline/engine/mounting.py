@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.engine.layerstack import LayerStack
+from pipeline.engine.staging import remove_tree
 
 READ_ONLY: Final = 1
 """MS_RDONLY. Source: mount(2)."""
@@ -62,6 +63,13 @@ def unmount(target: Path) -> None:
         _libc.umount2(path, DETACH)
     with contextlib.suppress(OSError):
         target.rmdir()
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder and what is mounted in it: never the files of what is mounted."""
+    for point in mounts_below(folder):
+        unmount(point)
+    remove_tree(folder)
 
 
 def mounts_below(folder: Path) -> list[Path]:

@@ -49,7 +49,7 @@ def write_whole(path: Path, content: bytes) -> None:
         here.write_bytes(content)
 
 
-def sweep(folder: Path, age_s: float = STALE_S) -> int:
+def sweep(folder: Path, age_s: float = STALE_S, remove: Callable[[Path], None] | None = None) -> int:
     """Remove unfinished work not touched for `age_s`; say how much.
 
     A process killed in the middle leaves such work; a live one is younger.
@@ -58,7 +58,7 @@ def sweep(folder: Path, age_s: float = STALE_S) -> int:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(STAGING_PREFIX) and _age_s(entry) > age_s:
-                remove_tree(Path(entry.path))
+                (remove or remove_tree)(Path(entry.path))
                 removed += 1
     return removed
 

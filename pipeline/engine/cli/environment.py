@@ -13,8 +13,11 @@ from pipeline.engine.cli.names import near_miss, pascal
 from pipeline.engine.cli.remote import REMOTE, local_copy
 from pipeline.engine.paths import context_root
 
-ALLOWED: Final = ("HOME", "LANG", "PATH", "TMPDIR", "TZ", "USER")
-"""Variables of the caller that a module may see."""
+ALLOWED: Final = (
+    *("HOME", "LANG", "PATH", "TMPDIR", "TZ", "USER"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+)
+"""Variables of the caller that a module may see, and the tools that the engine starts with it."""
 ALLOWED_PREFIXES: Final = ("LC_", "XDG_", "SSL_CERT_", "DAGGER_SESSION_")
 
 

@@ -38,6 +38,10 @@ OPTIONS: Final = (
 """What may also stand behind the verb."""
 
 
+PATIENT: Final = 2
+"""Ctrl-C of this number is answered; each after it ends the process."""
+
+
 @dataclass(slots=True)
 class Settings:
     """Hold what the command's own flags say, wherever they stand."""
@@ -156,12 +160,11 @@ def run_until_done(
     async def guarded() -> int:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - inside a coroutine that asyncio.run started
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        loop, interrupt = asyncio.get_running_loop(), Interrupt(task.cancel, err)
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        loop.add_signal_handler(signal.SIGINT, interrupt)
         return await work()
 
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # Started in the background by a script: who sends the signal to this process still means it.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return asyncio.run(guarded())
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -169,6 +172,26 @@ def run_until_done(
         return EXIT_CANCELED
     except Exception as error:  # noqa: BLE001 - the last place where it can become words
         return report(error, err, debug=settings.debug, scrub=settings.scrub)
+
+
+@dataclass(slots=True)
+class Interrupt:
+    """Handler of Ctrl-C: the first cancels, the second asks for patience, the third gives up."""
+
+    cancel: Callable[[], object]
+    err: TextIO
+    count: int = 0
+
+    def __call__(self) -> None:
+        """Handle one Ctrl-C; the third raises KeyboardInterrupt, and the next session cleans up."""
+        self.count += 1
+        if self.count == 1:
+            self.cancel()
+        elif self.count == PATIENT:
+            self.err.write("Cleaning up. Ctrl-C once more leaves it to the next session.\n")
+            self.err.flush()
+        else:
+            raise KeyboardInterrupt
 
 
 def quiet_stdout() -> contextlib.AbstractContextManager[Any]:

@@ -21,7 +21,7 @@ from pipeline.engine.ops.config import expand
 from pipeline.engine.ops.file import host_path
 from pipeline.engine.ops.query import host_platform
 from pipeline.engine.references import Reference
-from pipeline.engine.registry import Registry
+from pipeline.engine.registry import Registry, mirror_from
 from pipeline.engine.runner import checked
 from pipeline.engine.states import ContainerState, FileState, ServiceState, Snapshot
 
@@ -34,7 +34,7 @@ def storage_of(engine: Engine) -> Storage:
 def registry_of(engine: Engine) -> Registry:
     """Return the session's way to registries; it remembers who does not answer."""
     if engine.registry is None:
-        engine.registry = Registry(engine.runner, storage_of(engine))
+        engine.registry = Registry(engine.runner, storage_of(engine), mirror_from(engine.environ))
     return engine.registry
 
 
