@@ -3,7 +3,7 @@
 import contextlib
 import os
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -179,9 +179,7 @@ class Buildah:
         """Give an image a name that FROM lines use."""
         await self._run("tag", image, name)
 
-    async def build(
-        self, context: Path, dockerfile: str, options: list[str], tell: Callable[[str], None]
-    ) -> str:
+    async def build(self, context: Path, dockerfile: str, options: list[str], sink: Sink) -> str:
         """Build a Dockerfile; return the image id. Raises CommandError with the builder's last lines."""
         note = self.tmpfs / f"{context.parent.name}.image"
         isolation = [
@@ -200,7 +198,7 @@ class Buildah:
             "-f",
             str(context / dockerfile),
             str(context),
-            sink=lambda _stream, data: tell(data.decode(errors="replace")),
+            sink=sink,
         )
         return note.read_text().strip().removeprefix("sha256:")
 

@@ -6,10 +6,13 @@ from pathlib import Path
 
 from pipeline.engine.archives import config_of
 from pipeline.engine.copying import copy_tree
+from pipeline.engine.dockersteps import Steps
 from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
 from pipeline.engine.graph import Op, digest_of
+from pipeline.engine.masking import Mask
 from pipeline.engine.ops.image import pulled, storage_of
+from pipeline.engine.runner import CommandError
 from pipeline.engine.states import ContainerState, DirectoryState, Snapshot
 
 
@@ -31,17 +34,18 @@ async def build(engine: Engine, op: Op) -> ContainerState:
                 await asyncio.to_thread(copy_tree, source, work)
                 words = [f"--build-arg={n}={v}" for n, v in build_args]
                 words += [f"--target={target}"] if target else []
-                for number, secret in enumerate(secrets):
+                values = [await engine.secrets.plaintext(secret) for secret in secrets]
+                for number, (secret, value) in enumerate(zip(secrets, values, strict=True)):
                     held = engine.buildah.tmpfs / f"build-secret-{key}-{number}"
-                    held.write_text(await engine.secrets.plaintext(secret))
+                    held.write_text(value)
                     held.chmod(0o600)
                     words.append(f"--secret=id={secret.name},src={held}")
-                image = await engine.buildah.build(
-                    work,
-                    name,
-                    words,
-                    lambda text: engine.progress.output(key, "stderr", engine.secrets.scrub(text)),
-                )
+                mask = Mask.of(value.encode(errors="surrogateescape") for value in values)
+                steps = Steps(lambda text: engine.progress.output(key, "stderr", text), mask)
+                try:
+                    image = await engine.buildah.build(work, name, words, steps.sink)
+                except CommandError as error:
+                    raise steps.failure(error, (str(work), str(engine.store.root))) from error
             engine.store.write(key, {"image": image})
     engine.images.add(image)
     image_id, config = await config_of(engine.runner, storage_of(engine), image)

@@ -130,11 +130,13 @@ def remove(root: Path, path: str, *, allow_wildcard: bool = True) -> bool:
 def set_times(folder: Path, epoch_s: int) -> None:
     """Set the times of `folder` and all below it to whole seconds since 1970.
 
-    Shared inodes are replaced first, so other clones keep theirs. A link's own
-    time is set, not its target's.
+    Shared inodes are replaced first, so other clones keep theirs. A link keeps
+    its own time.
     """
     entries = list(select(folder, Filter()))
     for path, state in reversed(entries):
+        if stat.S_ISLNK(state.st_mode):
+            continue
         here = f"{folder}/{path}"
         if state.st_nlink > 1 and not stat.S_ISDIR(state.st_mode):
             renew(here, state)

@@ -156,19 +156,24 @@ class Snapshots:
     ) -> DirectoryState:
         """Return a directory like `state` after `edit` changed a private clone of it.
 
+        The clone is at the directory's own path, so that links with that path go on leading into it.
         What is there already needs no look at what it was made from: of a chain only the end is read.
         """
-        key = digest_of("edit", state.key, what)
+        key = digest_of("edit" if state.path == "/" else "edit-in-place", state.key, what)
         if self.store.has_tree(key):
-            return DirectoryState(Snapshot(key))
+            return DirectoryState(Snapshot(key), state.path)
         source = await self.path_of(state)
 
         def make(made: Path) -> None:
-            made.rmdir()
-            clone(source, made)
+            place = made / state.path.strip("/")
+            if place == made:
+                made.rmdir()
+            else:
+                place.parent.mkdir(parents=True, exist_ok=True)
+            clone(source, place)
             edit(made)
 
-        return DirectoryState(await self.tree(key, make))
+        return DirectoryState(await self.tree(key, make), state.path)
 
     async def layered(
         self,

@@ -43,8 +43,9 @@ class DirectoryState:
         return self.snapshot.key if self.path == "/" else digest_of(self.snapshot.key, self.path)
 
     def at(self, path: str) -> str:
-        """Return the path inside the snapshot; `..` stops at the snapshot's root."""
-        return posixpath.normpath(posixpath.join(self.path, path.lstrip("/")))
+        """Return the path inside the snapshot; `..` stops at its root, a slash at the end stays."""
+        inside = posixpath.normpath(posixpath.join(self.path, path.lstrip("/")))
+        return inside + "/" * (path.endswith(("/", "/.")) and inside != "/")
 
 
 @dataclass(frozen=True, slots=True)

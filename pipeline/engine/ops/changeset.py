@@ -14,8 +14,9 @@ from pipeline.engine.errors import EngineError, UnsupportedError
 from pipeline.engine.files import make_directory, remove, write_file
 from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.handlers import operation
-from pipeline.engine.ops.directory import edit
+from pipeline.engine.ops.directory import At, edit
 from pipeline.engine.ops.values import many
+from pipeline.engine.paths import resolve
 from pipeline.engine.runner import Completed
 from pipeline.engine.states import ChangesetState, DirectoryState, FileState
 
@@ -51,7 +52,11 @@ async def with_changes(engine: Engine, op: Op) -> DirectoryState:
     found = await changes_of(engine, changeset)
     after = await engine.path_of(changeset.after)
     key = [changeset.before.key, changeset.after.key]
-    return await edit(engine, op, key, lambda root: apply_changes(found, after, root, Copying()))
+
+    def apply(root: Path, at: At) -> None:
+        apply_changes(found, after, resolve(root, at("/")), Copying())
+
+    return await edit(engine, op, key, apply)
 
 
 def apply_changes(found: Changes, after: Path, root: Path, copying: Copying) -> None:
@@ -224,7 +229,11 @@ async def _applied(
 ) -> DirectoryState:
     source = await engine.path_of(changeset.after)
     what = ["merge", changeset.before.key, changeset.after.key, found.added, found.modified, found.removed]
-    return await engine.edited(base, what, lambda root: apply_changes(found, source, root, Copying()))
+
+    def apply(root: Path) -> None:
+        apply_changes(found, source, resolve(root, base.path), Copying())
+
+    return await engine.edited(base, what, apply)
 
 
 def _touched(found: Changes) -> list[str]:

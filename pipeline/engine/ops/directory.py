@@ -1,5 +1,7 @@
 """Directory: immutable folders; each change makes a new one of hard links."""
 
+import asyncio
+import posixpath
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,17 +12,22 @@ from pipeline.engine.errors import EngineError
 from pipeline.engine.files import make_directory, make_symlink, remove, set_owner, set_times, write_file
 from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.handlers import operation
+from pipeline.engine.leading import follow_links
 from pipeline.engine.ops.filesystem import checked_directory, checked_file, filter_of, lazily, merging
 from pipeline.engine.ops.reading import sentence
 from pipeline.engine.owners import parse_owner
+from pipeline.engine.paths import resolve
 from pipeline.engine.states import DirectoryState, FileState, Snapshot
 
+At = Callable[[str], str]
+"""Returns where a path of a directory is in the directory's snapshot; `..` may leave the directory."""
 
-async def edit(engine: Engine, op: Op, what: object, change: Callable[[Path], None]) -> DirectoryState:
+
+async def edit(engine: Engine, op: Op, what: object, change: Callable[[Path, At], None]) -> DirectoryState:
     """Return the directory after a change; an unreadable path becomes a sentence."""
     state = await engine.directory(op)
     try:
-        return await engine.edited(state, [op.field, what], change)
+        return await engine.edited(state, [op.field, what], lambda root: change(root, state.at))
     except (OSError, ValueError) as error:
         raise sentence(engine, error) from error
 
@@ -30,21 +37,25 @@ async def with_new_file(engine: Engine, op: Op) -> DirectoryState:
     """Write a text into a file."""
     path, contents, mode = op.args["path"], op.args["contents"], op.args.get("permissions") or 0o644
     data = contents.encode(errors="surrogateescape")
-    return await edit(engine, op, [path, contents, mode], lambda root: write_file(root, path, data, mode))
+    return await edit(
+        engine, op, [path, contents, mode], lambda root, at: write_file(root, at(path), data, mode)
+    )
 
 
 @operation("Directory.withNewDirectory")
 async def with_new_directory(engine: Engine, op: Op) -> DirectoryState:
     """Make an empty directory."""
     path, mode = op.args["path"], op.args.get("permissions") or 0o755
-    return await edit(engine, op, [path, mode], lambda root: make_directory(root, path, mode))
+    if posixpath.normpath(path).startswith("../"):
+        raise EngineError(f"cannot create directory outside parent: {posixpath.normpath(path)}")
+    return await edit(engine, op, [path, mode], lambda root, at: make_directory(root, at(path), mode))
 
 
 @operation("Directory.withSymlink")
 async def with_symlink(engine: Engine, op: Op) -> DirectoryState:
     """Make a symbolic link."""
     target, link = op.args["target"], op.args["linkName"]
-    return await edit(engine, op, [target, link], lambda root: make_symlink(root, target, link))
+    return await edit(engine, op, [target, link], lambda root, at: make_symlink(root, target, at(link)))
 
 
 @operation("Directory.withFile")
@@ -53,12 +64,12 @@ async def with_file(engine: Engine, op: Op) -> DirectoryState:
     source: FileState = await engine.evaluate(op.args["source"])
     path, mode = op.args["path"], op.args.get("permissions")
     owner = await _owner(engine, op)
-    origin = await lazily(engine, source)
+    origin, copying = await lazily(engine, source), Copying(mode=mode, owner=owner)
     return await edit(
         engine,
         op,
         [path, source.key, mode, owner],
-        lambda root: copy_file(origin(), root, path, Copying(mode=mode, owner=owner), name=source.name),
+        lambda root, at: copy_file(origin(), root, at(path), copying, name=source.name),
     )
 
 
@@ -69,9 +80,9 @@ async def with_files(engine: Engine, op: Op) -> DirectoryState:
     path, mode = op.args["path"], op.args.get("permissions")
     origins = [(await lazily(engine, one), one.name) for one in sources]
 
-    def change(root: Path) -> None:
+    def change(root: Path, at: At) -> None:
         for origin, name in origins:
-            copy_file(origin(), root, f"{path.rstrip('/')}/", Copying(mode=mode), name=name)
+            copy_file(origin(), root, f"{at(path).rstrip('/')}/", Copying(mode=mode), name=name)
 
     return await edit(engine, op, [path, [one.key for one in sources], mode], change)
 
@@ -84,7 +95,7 @@ async def with_directory(engine: Engine, op: Op) -> DirectoryState:
     path = op.args["path"]
     merge = await merging(engine, source, Copying(filter=wanted, owner=owner, mode=mode))
     identity = [path, source.key, wanted.include, wanted.exclude, wanted.gitignore, owner, mode]
-    return await edit(engine, op, identity, lambda root: merge(root, path))
+    return await edit(engine, op, identity, lambda root, at: merge(root, at(path)))
 
 
 @operation("Directory.filter")
@@ -110,8 +121,8 @@ async def without(engine: Engine, op: Op) -> DirectoryState:
     """Remove a path; nothing there is fine."""
     path = op.args["path"]
 
-    def change(root: Path) -> None:
-        remove(root, path)
+    def change(root: Path, at: At) -> None:
+        remove(root, at(path))
 
     return await edit(engine, op, path, change)
 
@@ -121,18 +132,24 @@ async def without_files(engine: Engine, op: Op) -> DirectoryState:
     """Remove several paths."""
     paths = op.args["paths"]
 
-    def change(root: Path) -> None:
+    def change(root: Path, at: At) -> None:
         for path in paths:
-            remove(root, path)
+            remove(root, at(path))
 
     return await edit(engine, op, paths, change)
 
 
 @operation("Directory.withTimestamps")
 async def with_timestamps(engine: Engine, op: Op) -> DirectoryState:
-    """Set the times of everything, in seconds since 1970."""
+    """Set the times of everything, in seconds since 1970; links are followed, as os.Chtimes follows them.
+
+    A link that leads nowhere from the engine's own file system is an error, an absolute one, too.
+    """
     seconds = op.args["timestamp"]
-    return await edit(engine, op, seconds, lambda root: set_times(root, seconds))
+    state = await engine.directory(op)
+    await asyncio.to_thread(follow_links, await engine.root_of(state.snapshot), state.path)
+    what = ["not of links", seconds]
+    return await edit(engine, op, what, lambda root, at: set_times(resolve(root, at("/")), seconds))
 
 
 @operation("Directory.chown")
@@ -140,7 +157,7 @@ async def chown(engine: Engine, op: Op) -> DirectoryState:
     """Give a path and all below it to an owner; names are those of the file system it lies in."""
     path, owner = op.args["path"], await _owner(engine, op)
     assert owner is not None  # noqa: S101 - a required argument
-    return await edit(engine, op, [path, owner], lambda root: set_owner(root, path, owner))
+    return await edit(engine, op, [path, owner], lambda root, at: set_owner(root, at(path), owner))
 
 
 async def _owner(engine: Engine, op: Op) -> tuple[int, int] | None:
@@ -187,7 +204,7 @@ async def diff_(engine: Engine, op: Op) -> DirectoryState:
     """Return what another directory has that this one has not, or has otherwise."""
     lower, upper = await engine.directory(op), await engine.evaluate(op.args["other"])
     paths = [await engine.path_of(lower), await engine.path_of(upper)]
-    key = digest_of("diff", lower.key, upper.key)
+    key = digest_of("diff with times", lower.key, upper.key)
     return DirectoryState(await engine.tree(key, lambda made: diff(paths[0], paths[1], made)))
 
 

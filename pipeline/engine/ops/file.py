@@ -16,6 +16,7 @@ from pipeline.engine.errors import EngineError
 from pipeline.engine.files import set_owner, set_times
 from pipeline.engine.graph import Op, digest_of
 from pipeline.engine.handlers import operation
+from pipeline.engine.leading import follow_link
 from pipeline.engine.masking import text_of
 from pipeline.engine.ops.filesystem import lazily
 from pipeline.engine.states import FileState
@@ -122,6 +123,8 @@ async def with_name(engine: Engine, op: Op) -> FileState:
 async def with_timestamps(engine: Engine, op: Op) -> FileState:
     """Return the file with other times."""
     seconds = op.args["timestamp"]
+    state = await state_of(engine, op)
+    await asyncio.to_thread(follow_link, await engine.root_of(state.snapshot), state.path)
     return await _derived(engine, op, seconds, lambda path: set_times(path.parent, seconds))
 
 

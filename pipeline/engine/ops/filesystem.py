@@ -57,8 +57,7 @@ async def changed(
     source = mount.source
     if not isinstance(source, DirectoryState):
         raise EngineError(f"{path}: cannot write to a mounted {mount.kind}")
-    within = inner[len(source.path.rstrip("/")) :] or "/"
-    edited = await engine.edited(source, identity, lambda root: edit(root, within))
+    edited = await engine.edited(source, identity, lambda root: edit(root, inner))
     return state.with_mount(replace(mount, source=edited))
 
 
@@ -278,7 +277,7 @@ async def exists(engine: Engine, op: Op) -> bool:
 
     state = await engine.container(op)
     snapshot, inner, _ = await engine.locate(state, path_arg(state, op))
-    return await exists_at(await engine.root_of(snapshot), inner, op)
+    return await exists_at(engine, await engine.root_of(snapshot), inner, op)
 
 
 @operation("Container.stat")

@@ -40,8 +40,9 @@ def sentence(engine: Engine, error: Exception) -> EngineError:
 @operation("Directory.entries")
 async def entries(engine: Engine, op: Op) -> list[str]:
     """List names; directories end in a slash."""
-    root = await engine.path_of(await engine.directory(op))
-    listed: list[str] = await read(engine, listing.entries, root, op.args.get("path") or "/")
+    state = await engine.directory(op)
+    root = await engine.root_of(state.snapshot)
+    listed: list[str] = await read(engine, listing.entries, root, state.at(op.args.get("path") or "/"))
     return listed
 
 
@@ -94,24 +95,33 @@ def _camel_name(name: str) -> str:
 @operation("Directory.exists")
 async def exists(engine: Engine, op: Op) -> bool:
     """Say whether something is at a path."""
-    return await exists_at(await engine.path_of(await engine.directory(op)), op.args["path"], op)
+    state = await engine.directory(op)
+    path = op.args["path"]
+    return bool(path) and await exists_at(engine, await engine.root_of(state.snapshot), state.at(path), op)
 
 
-async def exists_at(root: Path, path: str, op: Op) -> bool:
-    """Say whether something of the expected kind is at a path of a root."""
+async def exists_at(engine: Engine, root: Path, path: str, op: Op) -> bool:
+    """Say whether something of the expected kind is at a path of a root.
+
+    Raises EngineError for a path through a file, and for links in a circle: neither is an answer.
+    """
     expected = (op.args.get("expectedType") or "").removesuffix("_TYPE")
     follow = not op.args.get("doNotFollowSymlinks") and expected != "SYMLINK"
     try:
         found = listing.stat(root, path, follow_last=follow)
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError as error:
+        raise sentence(engine, error) from error
     return not expected or found.file_type.value == expected
 
 
 @operation("Directory.stat")
 async def stat(engine: Engine, op: Op) -> dict[str, Any]:
     """Describe what is at a path."""
-    return await stat_at(await engine.path_of(await engine.directory(op)), op.args["path"], op)
+    state = await engine.directory(op)
+    path = op.args["path"] and state.at(op.args["path"])
+    return await stat_at(await engine.root_of(state.snapshot), path, op)
 
 
 async def stat_at(root: Path, path: str, op: Op) -> dict[str, Any]:
@@ -119,7 +129,7 @@ async def stat_at(root: Path, path: str, op: Op) -> dict[str, Any]:
     try:
         found = listing.stat(root, path, follow_last=not op.args.get("doNotFollowSymlinks"))
     except OSError as error:
-        raise EngineError(f"stat {path}: {(error.strerror or '').lower()}") from error
+        raise EngineError(f"stat {op.args['path']}: {(error.strerror or '').lower()}") from error
     return {
         "size": found.size,
         "permissions": found.permissions,

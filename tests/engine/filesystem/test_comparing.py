@@ -1,5 +1,6 @@
 """Differences, change lists and digests are Dagger's."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,14 @@ def test_diff_holds_what_is_new_or_changed(tree: Path, tmp_path: Path, dest: Pat
     assert glob(dest, "**") == ["a/", "a/b/", "a/b/two.md", "new", "top.txt"]
 
 
-def test_diff_does_not_see_times(tree: Path, tmp_path: Path, dest: Path) -> None:
-    """Equal content with other times is no difference."""
+def test_diff_sees_times_of_files(tree: Path, tmp_path: Path, dest: Path) -> None:
+    """A file of equal content and another time differs, a folder does not."""
     copy_tree(tree, tmp_path, "/upper", Copying(link=False))
-    set_times(tmp_path / "upper", 1)
+    os.utime(tmp_path / "upper" / "top.txt", (1, 1))
+    os.utime(tmp_path / "upper" / "a", (1, 1))
     diff(tree, tmp_path / "upper", dest)
 
-    assert glob(dest, "**") == []
+    assert glob(dest, "**") == ["top.txt"]
 
 
 def test_changes_are_told_as_dagger_tells_them(tree: Path, tmp_path: Path) -> None:
