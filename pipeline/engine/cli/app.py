@@ -186,6 +186,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return report(error, sys.stderr, debug=debug)
     except Exception as error:  # noqa: BLE001 - the last place where it can become words
         return report(error, sys.stderr, debug=debug)
+    finally:
+        _show_again()
+
+
+def _show_again() -> None:
+    """Give the rest of this process its whole client back, if a module was loaded."""
+    if (hiding := sys.modules.get("pipeline.engine.cli.hiding")) is not None:
+        hiding.show_again()
 
 
 def _take_engine_flag(settings: Any, words: Sequence[str]) -> None:

@@ -11,10 +11,13 @@ from pipeline.engine.cli.bytecode import keep_bytecode
 from pipeline.engine.cli.client import import_client
 from pipeline.engine.cli.environment import ModuleConfig, wrong_class
 from pipeline.engine.cli.failures import ModuleLoadError
+from pipeline.engine.cli.hiding import hide_from_modules
 
 
-def load_main_object(config: ModuleConfig, bytecode: Path | None = None) -> type:
+def load_main_object(config: ModuleConfig, bytecode: Path | None = None, *, hide: bool = False) -> type:
     """Import the module and return its main class; its bytecode goes below `bytecode`, None for nowhere.
+
+    With `hide`, this process's client has from now on what a module's client has on a Dagger engine.
 
     Raises:
         ModuleLoadError: the import fails, or the class is missing or not decorated; names file and line.
@@ -25,6 +28,8 @@ def load_main_object(config: ModuleConfig, bytecode: Path | None = None) -> type
     os.environ["DAGGER_MAIN_OBJECT"] = config.class_name
     _make_importable(config)
     import_client()
+    if hide:
+        hide_from_modules()
     keep_bytecode(config.source.resolve(), bytecode)
     try:
         module = importlib.import_module(config.package)

@@ -104,7 +104,7 @@ def open_project(reference: str | None, settings: Settings) -> Project:
     defaults = load_defaults(config, settings.workdir)
     enter_module_environment(module_environment(settings.environ))
     with quiet_stdout():
-        main = load_main_object(config, Store.open(settings.environ).root / "bytecode")
+        main = load_main_object(config, Store.open(settings.environ).root / "bytecode", hide=True)
     own = OwnTypes(main, config.name)
     return Project(config, ModuleTypes(own, lambda: load_core(settings.environ)), defaults)
 
