@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.builder import Builder, KeptBase
 from pipeline.cache import Cache, tell
 from pipeline.errors import PipelineError
-from pipeline.registry import entered
+from pipeline.registry import entered, is_absent
 
 NOTE: Final = "base.json"
 
@@ -63,16 +63,19 @@ class Bases:
             return builder
 
     async def _note(self, key: str) -> Note | None:
-        """Return what somebody trusted says of a key.
+        """Return the note of a key, None where there is none.
 
         Raises:
-            PipelineError: nobody trusted said it, or it is no note.
+            PipelineError: not signed by the trusted key, or not a note.
+            dagger.QueryError: the registry refuses or does not answer, which is not the same as having none.
 
         """
         try:
             told = await self._from(dag.container(), f":{key}").sync()
-        except dagger.QueryError:
-            return None  # absent, or a registry that does not answer: the next entry tells that
+        except dagger.QueryError as error:
+            if is_absent(str(error)):
+                return None
+            raise
         try:
             note = Note.model_validate_json(await told.file(NOTE).contents())
         except (dagger.QueryError, ValidationError) as error:

@@ -1,5 +1,6 @@
 """Stage 8 of 8: how a registry is entered, and the container whose client speaks to it."""
 
+import re
 import uuid
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -13,6 +14,10 @@ from pipeline.packages import with_programs
 
 PASSWORD: Final = "/run/secrets/registry-password"  # noqa: S105 - where it is mounted
 LOGIN: Final = "/run/secrets/docker"
+ABSENT: Final = re.compile(r"not found|(manifest|name)[ _]unknown", re.IGNORECASE)
+REFUSED: Final = re.compile(
+    r"authori[sz]|authenticat|credential|denied|forbidden|\b40[13]\b|\b5\d\d\b", re.IGNORECASE
+)
 BOUND: Final = "registry"
 """Name of a registry that is bound to the client's container and has only an IP address of its own."""
 
@@ -68,6 +73,15 @@ def entered(container: dagger.Container, registry: Registry) -> dagger.Container
     if registry.password is None:
         return container
     return container.with_registry_auth(registry.host, registry.username, registry.password)
+
+
+def is_absent(error: str) -> bool:
+    """Return whether an engine's error says that a registry answered and has no such image.
+
+    Engines give only a text. One that also names a refusal is no answer: registries call private
+    repositories absent for who is not logged in.
+    """
+    return bool(ABSENT.search(error)) and not REFUSED.search(error)
 
 
 def options(registry: Registry) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 from pipeline import bases
 from pipeline.bases import Note
 from pipeline.builder import Builder
+from pipeline.registry import is_absent
 
 UNPINNED = Builder(image="python:3.13-slim", platform="linux/amd64")
 PINNED = replace(UNPINNED, image=f"python:3.13-slim@sha256:{'0' * 64}")
@@ -50,3 +51,21 @@ def test_the_signature_is_about_all_that_a_note_says(changed: dict[str, str]) ->
     note = Note(reference="python:3.13-slim@sha256:a", digest="sha256:a")
     assert note.model_copy(update=changed).signed_digest() != note.signed_digest()
     assert note.model_copy(update={"signature": "x"}).signed_digest() == note.signed_digest()
+
+
+@pytest.mark.parametrize(
+    ("said", "absent"),
+    [
+        ("127.0.0.1:5000/cache:base-0: not found", True),
+        ("reading manifest base-0 in localhost/cache: manifest unknown", True),
+        ("failed to resolve image: ghcr.io/me/cache:base-0: not found", True),
+        ("unexpected status from HEAD request to https://ghcr.io/v2/me/cache: 401 Unauthorized", False),
+        ("pull access denied, repository does not exist or may require authorization", False),
+        ("registry credentials not found", False),
+        ("dial tcp: lookup registry.example: no such host", False),
+        ("unexpected status: 503 Service Unavailable", False),
+    ],
+)
+def test_only_an_answer_of_the_registry_says_that_an_image_is_absent(said: str, *, absent: bool) -> None:
+    """A refusal, a failure and a registry that is not reached are errors, not answers."""
+    assert is_absent(said) is absent

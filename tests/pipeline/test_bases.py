@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.sessions import run_session
-from tests.programs.oci.registry_server import Proxy
+from tests.programs.oci.registry_server import Fault, Proxy
 
 pytestmark = [pytest.mark.engine, pytest.mark.integration]
 
@@ -89,6 +89,20 @@ def test_a_reader_stores_nothing(machine: Machine, keys: dict[str, str], proxy: 
     assert answer == {"kept": False, **SAME}
     assert not [one for one in proxy.seen if one.startswith(("PUT /v2/cache", "POST /v2/cache"))]
     assert "cache: " not in said
+
+
+def test_an_error_is_not_an_absent_base(machine: Machine, keys: dict[str, str], proxy: Proxy) -> None:
+    """A registry that refuses to be read gets nothing written, and the error is shown."""
+
+    def refuse(method: str, path: str) -> Fault | None:
+        return Fault(status=401) if method in {"GET", "HEAD"} and "cache/manifests/base-" in path else None
+
+    proxy.fault = refuse
+    answer, said = machine("127.0.0.1", private=keys["ours.pem"])
+
+    assert answer == {"kept": False, **SAME}
+    assert "the base image comes from its own registry" in said
+    assert not [one for one in proxy.seen if one.startswith(("PUT /v2/cache", "POST /v2/cache"))]
 
 
 def test_a_build_with_nothing_of_before_takes_no_base(

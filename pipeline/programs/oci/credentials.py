@@ -64,8 +64,8 @@ def find_credentials(domain: str, environment: Mapping[str, str] | None = None) 
 def _from_config(path: Path, domain: str) -> Credentials | None:
     try:
         config = json.loads(path.read_text())
-    except ValueError as error:
-        raise RegistryError(f"{path}: not JSON ({error}). Log in again with `docker login`") from error
+    except (OSError, ValueError) as error:
+        raise RegistryError(f"{path}: not JSON ({error}). Run `docker login` again") from error
     keys = [HUB_KEY, HUB, "index.docker.io"] if domain == HUB else [domain]
     for key in keys:
         helper = (config.get("credHelpers") or {}).get(key)
@@ -113,10 +113,16 @@ def _from_helper(helper: str, key: str) -> Credentials | None:
             return None
         # Only stderr: stdout may carry the secret.
         raise RegistryError(f"{program} ended with {answer.returncode}: {answer.stderr.strip()}")
-    document = json.loads(answer.stdout)
-    if document["Username"] == IDENTITY_TOKEN:
-        return Credentials("", document["Secret"], identity=True)
-    return Credentials(document["Username"], document["Secret"])
+    try:
+        document = json.loads(answer.stdout)
+        username, secret = str(document["Username"]), str(document["Secret"])
+    except (ValueError, KeyError, TypeError):
+        # The output is left out: it may carry the secret.
+        raise RegistryError(
+            f"{program} printed no JSON with Username and Secret. Run `docker login` again"
+        ) from None
+    identity = username == IDENTITY_TOKEN
+    return Credentials("" if identity else username, secret, identity=identity)
 
 
 def _host(key: str) -> str:

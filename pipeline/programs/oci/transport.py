@@ -198,7 +198,7 @@ class Transport:
             with self._opener().open(request, timeout=TIMEOUT_S) as response:
                 return _sold(response.read(), asked["realm"])
         except urllib.error.HTTPError as error:
-            raise _judged(Request("GET", asked["realm"]), error) from None
+            raise _token_refused(asked["realm"], error) from None
         except urllib.error.URLError as error:
             raise _unreachable(asked["realm"], error.reason) from error
 
@@ -212,6 +212,16 @@ def _sold(body: bytes, realm: str) -> str:
         raise RegistryError(
             f"{realm} sells no token ({error!r}); expected JSON with one. Is it the right registry?"
         ) from error
+
+
+def _token_refused(realm: str, error: urllib.error.HTTPError) -> RegistryError:
+    """Return the error of a token endpoint; its 404 or 400 says nothing about what the registry has."""
+    found = _judged(Request("GET", realm), error)
+    if isinstance(found, (NotFoundError, UnknownError)):
+        return RefusedError(
+            f"the token endpoint {realm} returned no token: {found}. Check the registry's address"
+        )
+    return found
 
 
 def _judged(request: Request, error: urllib.error.HTTPError) -> RegistryError:

@@ -98,6 +98,7 @@ def test_a_store_that_knows_nothing_is_no_login(tmp_path: Path, monkeypatch: pyt
     [
         ({"credsStore": "test"}, "echo locked >&2; exit 3", "ended with 3: locked"),
         ({"credsStore": "absent"}, "true", "docker-credential-absent is not installed"),
+        ({"credsStore": "test"}, "echo locked", "printed no JSON with Username and Secret"),
     ],
 )
 def test_a_helper_that_fails_is_named(

@@ -29,6 +29,7 @@ class TokenRegistry:
         self.token = "t-1"  # noqa: S105 - of a server that lives for one test
         self.realm = f"http://{self.address}/token"
         self.sell = True
+        self.refusal = 401
         self.wares = b""
         self.accept = True
 
@@ -39,7 +40,7 @@ class TokenRegistry:
             self.sold.append(parse_qs(parts.query))
             self.logins.append(authorization)
             wares = self.wares or json.dumps({"token": self.token}).encode()
-            return (200, {}, wares) if self.sell else (401, {}, b"")
+            return (200, {}, wares) if self.sell else (self.refusal, {}, b"")
         if self.accept and authorization == f"Bearer {self.token}":
             return 200, {}, b""
         return 401, {"WWW-Authenticate": f'Bearer realm="{self.realm}",service="shop",scope="x"'}, b""
@@ -112,6 +113,20 @@ def test_a_refused_login_is_one_question(shop: TokenRegistry, open_repository: O
     with pytest.raises(RefusedError, match="--username"):
         open_repository(f"{shop.address}/app", credentials=Credentials("me", "x")).has_blob(DIGEST)
     assert len(shop.sold) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
+def test_what_a_token_endpoint_refuses_is_no_answer_of_the_registry(
+    shop: TokenRegistry, open_repository: Open, status: int
+) -> None:
+    """A missing or broken token endpoint is an error: no blob, tag or referrer counts as absent by it."""
+    shop.sell, shop.refusal = False, status
+    repository = open_repository(f"{shop.address}/app")
+    for ask in (repository.has_blob, repository.digest, repository.referrers):
+        with pytest.raises(RefusedError):
+            ask(DIGEST)
+    with pytest.raises(RefusedError):
+        repository.tags()
 
 
 def test_a_refused_token_ends_it(shop: TokenRegistry, open_repository: Open) -> None:
