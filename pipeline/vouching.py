@@ -32,12 +32,21 @@ class Vouching:
         """Return what PEM texts say; without a public one it is the private one's half.
 
         Raises:
-            PipelineError: no key, or something else than a P-256 key; its text is not shown.
+            PipelineError: no key, or something else than a P-256 key, or two that are not a pair; its text is
+                not shown.
 
         """
         private = _private_key(private_pem) if private_pem else None
         if public_pem:
-            return cls(_public_key(public_pem), private)
+            public = _public_key(public_pem)
+            if private and private.public_key() != public:
+                raise PipelineError.of(
+                    "--cache-key and --cache-public-key are not a pair",
+                    expected="the public half of the private key: readers would take nothing that it signs",
+                    do="Replace the public key file (.github/cache.pub in the workflows): "
+                    "openssl pkey -in cache.pem -pubout",
+                )
+            return cls(public, private)
         if private is None:
             raise PipelineError.of(
                 "--cache without a key: nobody vouches for what would be taken",

@@ -100,3 +100,19 @@ def test_no_key_at_all_is_refused() -> None:
     """Nobody would vouch for what is taken: the message says how to make a key."""
     with pytest.raises(PipelineError, match=r"--cache without a key.*openssl genpkey"):
         Vouching.by()
+
+
+def test_two_keys_that_are_not_a_pair_are_refused(tmp_path: Path) -> None:
+    """The public key of a template belongs to nobody: no reader would take what is written."""
+    private_pem(tmp_path)
+    placeholder = public_pem(tmp_path)
+
+    with pytest.raises(PipelineError, match="not a pair; expected the public half"):
+        Vouching.by(private_pem=private_pem(tmp_path), public_pem=placeholder)
+
+
+def test_a_key_and_its_public_half_are_a_pair(tmp_path: Path) -> None:
+    """A job that writes may name the file that the others read with."""
+    private = private_pem(tmp_path)
+
+    assert Vouching.by(private_pem=private, public_pem=public_pem(tmp_path)).private_key

@@ -8,8 +8,11 @@ from verify.verdict import Promise, Seen
 
 NUMERIC: Final = re.compile(r"^[1-9]\d*(:[1-9]\d*)?$")
 PREFIX: Final = "org.opencontainers.image."
-REQUIRED: Final = ("title", "description", "version", "licenses", "base.name", "base.digest")
-"""Annotations of every image. Source: image-spec annotations.md; publishing adds revision and created."""
+REQUIRED: Final = ("title", "version", "base.name", "base.digest")
+"""Annotations of every image; a service that declares more has more, e.g. description and licenses.
+
+Source: image-spec annotations.md; publishing adds revision and created.
+"""
 DIGEST: Final = re.compile(r"^sha256:[0-9a-f]{64}$")
 
 
@@ -78,8 +81,8 @@ PROMISES: Final = (
     Promise(
         "labels complete",
         labels,
-        ", ".join(REQUIRED),
-        "Complete name, description, version and license of [project] in pyproject.toml.",
+        f"{', '.join(REQUIRED)}, and each that [project] declares",
+        "Complete name and version of [project] in pyproject.toml, and build again.",
     ),
     Promise("port exposed", port, "the service's port and no other", "Correct `port` of [tool.wheelhouse]."),
     Promise(

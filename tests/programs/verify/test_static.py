@@ -107,11 +107,22 @@ def test_root_is_refused_in_every_spelling(small):
         assert small.verdicts()["numeric non-root user"]["status"] == "failed"
 
 
-def test_a_missing_label_breaks_labels_complete(small):
+@pytest.mark.parametrize("label", ["title", "version", "base.name"])
+def test_a_missing_label_breaks_labels_complete(small, label):
     """Each required annotation is there."""
-    del small.settings["Labels"][f"{OCI}description"]
+    del small.settings["Labels"][f"{OCI}{label}"]
 
-    assert small.broken() == ["labels complete"]
+    assert "labels complete" in small.broken()
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_label_is_missing_only_where_the_project_declares_it(small, declared):
+    """A private service needs neither a description nor a licence; what it declares is in its image."""
+    del small.settings["Labels"][f"{OCI}description"]
+    if declared:
+        small.facts["labels"][f"{OCI}description"] = "A demo"
+
+    assert small.broken() == (["labels complete"] if declared else [])
 
 
 def test_another_base_breaks_base_pinned(small):
