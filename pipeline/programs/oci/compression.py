@@ -17,6 +17,7 @@ from typing import IO, Any, Final, Protocol
 
 from oci.content import BLOCK_BYTES, Blob
 from oci.errors import CorruptError, RegistryError
+from oci.tar_modes import ModeMask
 
 GZIP_LEVEL: Final = 6
 """Source: the same image: 71.1 MB in 9.4 s."""
@@ -97,6 +98,15 @@ def unpacked(path: Path) -> Iterator[IO[bytes]]:
 
 
 @dataclass(frozen=True, slots=True)
+class PackedLayer:
+    """Compressed layer with equal bytes for equal content, whichever engine exported it."""
+
+    blob: Blob
+    diff_id: str
+    """Digest of the tar in it. It differs from the engine's where the tar headers do."""
+
+
+@dataclass(frozen=True, slots=True)
 class LayerPress:
     """Packs layers into a folder of blobs; remembers what it packed before."""
 
@@ -105,7 +115,7 @@ class LayerPress:
     cache: Path | None = None
     """Packed layers are kept here after the run, under the digest of their content."""
 
-    def press(self, layer: Path, diff_id: str) -> Blob:
+    def press(self, layer: Path, diff_id: str) -> PackedLayer:
         """Return the packed layer.
 
         Variants are packed at the same time and share the cache: every file gets its name only when it
@@ -118,45 +128,50 @@ class LayerPress:
         if known := self._known(diff_id):
             return known
         with _temporary(self.blobs) as partial:
-            digest = self._pack(layer, diff_id, partial)
+            digest, made = self._pack(layer, diff_id, partial)
             target = partial.replace(self.blobs / digest[7:])
         if self.cache is not None:
             with _temporary(self.cache) as copy:
                 shutil.copyfile(target, copy)
-                copy.replace(self.cache / f"{self._key(diff_id)}{digest[7:]}")
-        return Blob(digest, target.stat().st_size, target)
+                copy.replace(self.cache / f"{self._key(diff_id)}{made[7:]}-{digest[7:]}")
+        return PackedLayer(Blob(digest, target.stat().st_size, target), made)
 
-    def _pack(self, layer: Path, diff_id: str, target: Path) -> str:
-        plain, packed, press = hashlib.sha256(), hashlib.sha256(), packer(self.compression)
+    def _pack(self, layer: Path, diff_id: str, target: Path) -> tuple[str, str]:
+        """Write the packed layer; return its digest and that of the tar in it."""
+        plain, made, packed = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
+        press, mask = packer(self.compression), ModeMask()
         with unpacked(layer) as stream, target.open("wb") as file:
             while block := stream.read(BLOCK_BYTES):
                 plain.update(block)
-                packed.update(part := press.compress(block))
+                made.update(masked := mask.feed(block))
+                packed.update(part := press.compress(masked))
                 file.write(part)
-            packed.update(part := press.flush())
+            made.update(masked := mask.flush())
+            packed.update(part := press.compress(masked) + press.flush())
             file.write(part)
         if f"sha256:{plain.hexdigest()}" != diff_id:
             raise CorruptError(f"layer {layer.name} holds sha256:{plain.hexdigest()}, expected {diff_id}")
-        return f"sha256:{packed.hexdigest()}"
+        return f"sha256:{packed.hexdigest()}", f"sha256:{made.hexdigest()}"
 
     def _key(self, diff_id: str) -> str:
         level = GZIP_LEVEL if self.compression is Compression.GZIP else ZSTD_LEVEL
-        return f"{diff_id[7:]}-{self.compression.value}{level}-"
+        return f"{diff_id[7:]}-{self.compression.value}{level}-modes-"
 
-    def _known(self, diff_id: str) -> Blob | None:
+    def _known(self, diff_id: str) -> PackedLayer | None:
         """Return the remembered blob, if its bytes are still those that its name says."""
         if self.cache is None:
             return None
         self.cache.mkdir(parents=True, exist_ok=True)
         for path in self.cache.glob(f"{self._key(diff_id)}*"):
-            digest = path.name.rpartition("-")[2]
+            *_, made, digest = path.name.split("-")
             with _temporary(self.blobs) as copy:
                 # Another process may remove a damaged entry first.
                 with suppress(FileNotFoundError):
                     shutil.copyfile(path, copy)
                 if _sha256(copy) == digest:
                     target = copy.replace(self.blobs / digest)
-                    return Blob(f"sha256:{digest}", target.stat().st_size, target)
+                    blob = Blob(f"sha256:{digest}", target.stat().st_size, target)
+                    return PackedLayer(blob, f"sha256:{made}")
             path.unlink(missing_ok=True)
         return None
 

@@ -2,7 +2,8 @@
 
 A pure function: archive, time, labels and compression in; layout out. Engines write the wall clock
 into `created` and history, words of their own into history, and compress as they like; all three
-come from the arguments here. Layers keep their bytes: only how they are packed is decided anew.
+come from the arguments here. Layers keep their files: only the packing is decided here, and the mode field
+of tar headers, which engines write differently.
 """
 
 import datetime as dt
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from oci.compression import Compression, LayerPress
+from oci.compression import Compression, LayerPress, PackedLayer
 from oci.content import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -90,14 +91,15 @@ class Normaliser:
             )
         document = manifest.document
         config = json.loads(self.source.path(document["config"]["digest"]).read_bytes())
-        layers = self._layers(document["layers"], config["rootfs"]["diff_ids"])
+        packed = self._layers(document["layers"], config["rootfs"]["diff_ids"])
+        config["rootfs"]["diff_ids"] = [layer.diff_id for layer in packed]
         blob = self._written(compact(rewritten_config(config, self.form)))
         return self._stored(
             {
                 "schemaVersion": 2,
                 "mediaType": OCI_MANIFEST,
                 "config": {"mediaType": CONFIG_TYPE, "digest": blob.digest, "size": blob.size},
-                "layers": layers,
+                "layers": [self._descriptor(layer.blob) for layer in packed],
             }
         )
 
@@ -111,17 +113,19 @@ class Normaliser:
             return self.target.manifest(entries[0])
         return self._stored({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
 
-    def _layers(self, layers: list[Document], diff_ids: list[str]) -> list[Document]:
+    def _layers(self, layers: list[Document], diff_ids: list[str]) -> list[PackedLayer]:
         if len(layers) != len(diff_ids):
             raise CorruptError(
                 f"{len(layers)} layers but {len(diff_ids)} diff_ids; expected as many. Export again"
             )
-        packed = [
+        return [
             self.press.press(self.source.path(layer["digest"]), diff_id)
             for layer, diff_id in zip(layers, diff_ids, strict=True)
         ]
+
+    def _descriptor(self, blob: Blob) -> Document:
         kind = f"{LAYER_TYPE}+{self.form.compression.value}"
-        return [{"mediaType": kind, "digest": blob.digest, "size": blob.size} for blob in packed]
+        return {"mediaType": kind, "digest": blob.digest, "size": blob.size}
 
     def _stored(self, document: Document) -> Manifest:
         manifest = Manifest.of(document)

@@ -122,10 +122,10 @@ def test_variants_packed_at_once_share_a_cache(
     both = threading.Barrier(2, timeout=60)
     real = compression.LayerPress._pack  # noqa: SLF001 - the moment before the packed layer gets its name
 
-    def together(press: compression.LayerPress, *words: Any) -> str:
-        digest = real(press, *words)
+    def together(press: compression.LayerPress, *words: Any) -> tuple[str, str]:
+        made = real(press, *words)
         both.wait()
-        return digest
+        return made
 
     monkeypatch.setattr(compression.LayerPress, "_pack", together)
     with ThreadPoolExecutor() as pool:
@@ -141,14 +141,15 @@ def test_a_remembered_layer_is_streamed(tmp_path: Path) -> None:
     blobs.mkdir()
     content = os.urandom(16 << 20)
     digest = digest_of(content)
-    (cache / f"{diff_id[7:]}-gzip{compression.GZIP_LEVEL}-{digest[7:]}").write_bytes(content)
+    name = f"{diff_id[7:]}-gzip{compression.GZIP_LEVEL}-modes-{64 * 'b'}-{digest[7:]}"
+    (cache / name).write_bytes(content)
     tracemalloc.start()
     try:
-        blob = compression.LayerPress(Compression.GZIP, blobs, cache).press(tmp_path / "absent", diff_id)
+        layer = compression.LayerPress(Compression.GZIP, blobs, cache).press(tmp_path / "absent", diff_id)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert (blob.digest, blob.size) == (digest, len(content))
+    assert (layer.blob.digest, layer.blob.size) == (digest, len(content))
     assert peak < len(content) / 4
 
 
