@@ -111,11 +111,14 @@ class BaseImages:
     ) -> BaseImage:
         key = f"{reference} {platform}"
         known = await self._recall(key)
-        if known is not None:
+        # A named mirror was perhaps not there when the stand-in was built.
+        if known is not None and (known.origin == "registry" or not self.registry.mirrored(reference)):
             return known
         try:
             pulled = await self.registry.pull(reference, platform, credentials)
         except NoAnswerError as silence:
+            if known is not None:
+                return known
             return await self._remember(key, await self._stand_in(reference, platform, silence), "stand-in")
         return await self._remember(key, pulled, "registry")
 

@@ -142,6 +142,10 @@ class Registry:
             raise ImageError(f'failed to publish "{reference}": stored {stored}, expected {layout.digest}')
         return str(reference.at(layout.digest))
 
+    def mirrored(self, reference: Reference) -> bool:
+        """Say whether a mirror is named for the registry of an image."""
+        return reference.domain in self.endpoints
+
     def _endpoint(self, reference: Reference) -> Reference:
         """Return where the image is really asked for."""
         endpoint = self.endpoints.get(reference.domain)

@@ -177,6 +177,19 @@ async def test_a_registry_comes_before_a_stand_in(bases, runner, make_image, reg
     assert (warnings, "mmdebstrap" in runner.programs) == ([], False)
 
 
+async def test_a_mirror_comes_before_a_remembered_stand_in(bases, make_image, registry, tmp_path):
+    """A mirror that answers now gives the image, although an earlier session built a stand-in."""
+    stand_in = await bases().resolve("python:3.13-slim")
+    config = ImageConfig(env=("OFFICIAL=1",))
+    image = Image(config=config, image_id=make_image({"official": os.urandom(8)}))
+    session = bases(endpoints={"docker.io": registry})
+    layout = await layout_of(LayerCache(tmp_path / "cache", session.runner, session.storage), [image], Form())
+    await session.registry.push(layout, Reference.parse("python:3.13-slim"))
+    found = await session.resolve("python:3.13-slim")
+
+    assert (stand_in.origin, found.origin, found.digest) == ("stand-in", "registry", layout.digest)
+
+
 async def test_an_image_that_the_registry_does_not_have_gets_no_stand_in(bases, runner, registry):
     """A registry that answers "not found" is believed."""
     with pytest.raises(ImageError, match=r"docker.io/library/python:3.11-slim: not found"):
