@@ -11,10 +11,13 @@ from pipeline.engine.attaching import Laid
 from pipeline.engine.masking import Mask, MaskedStream, text_of
 from pipeline.engine.paths import resolve
 from pipeline.engine.runner import Stream
+from pipeline.engine.tails import Tail
 
 REDIRECTED: Final = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC
 REDIRECTED_MODE: Final = 0o600
 """Mode of a file that a redirection creates; one that exists keeps its own. Source: executor_spec.go."""
+LINE_BYTES: Final = 1 << 16
+"""A line that becomes longer is shown in parts."""
 STREAMS: Final[tuple[Stream, ...]] = ("stdout", "stderr")
 
 
@@ -27,13 +30,14 @@ class Capture:
     """Called with whole lines, masked."""
     files: Mapping[Stream, int] = field(default_factory=dict)
     """Descriptors of the files that streams are redirected to."""
-    combined: bytearray = field(default_factory=bytearray)
-    _outputs: dict[Stream, bytearray] = field(init=False)
+    _combined: Tail = field(init=False)
+    _outputs: dict[Stream, Tail] = field(init=False)
     _masked: dict[Stream, MaskedStream] = field(init=False)
     _lines: dict[Stream, bytes] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._outputs = {stream: bytearray() for stream in STREAMS}
+        self._combined = Tail()
+        self._outputs = {stream: Tail() for stream in STREAMS}
         self._masked = {stream: self.mask.stream() for stream in STREAMS}
         self._lines = dict.fromkeys(STREAMS, b"")
 
@@ -49,17 +53,30 @@ class Capture:
                 self.show(stream, text_of(self._lines[stream]) + "\n")
 
     def output(self, stream: Stream) -> bytes:
-        """Return everything of one stream, masked."""
-        return bytes(self._outputs[stream])
+        """Return one stream, masked: all of it, or the end of a very long one."""
+        return self._outputs[stream].content()
+
+    def combined(self) -> bytes:
+        """Return both streams as they were interleaved, masked."""
+        return self._combined.content()
 
     def _take(self, stream: Stream, shown: bytes) -> None:
-        self._outputs[stream] += shown
-        self.combined += shown
+        self._outputs[stream].add(shown)
+        self._combined.add(shown)
         if stream in self.files:
-            os.write(self.files[stream], shown)
+            _write_all(self.files[stream], shown)
         lines, newline, self._lines[stream] = (self._lines[stream] + shown).rpartition(b"\n")
         if newline:
             self.show(stream, text_of(lines) + "\n")
+        if len(self._lines[stream]) > LINE_BYTES:
+            self.show(stream, text_of(self._lines[stream]) + "\n")
+            self._lines[stream] = b""
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def place_of(laid: Laid, path: str) -> Path:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeline.engine.attaching import Laid, attach, bind
 from pipeline.engine.buildah import Working
 from pipeline.engine.capturing import place_of, read_place_of, read_redirected, redirected
+from pipeline.engine.certificates import CA_TARGET, CA_VARIABLES, own_certificates
 from pipeline.engine.confinement import grant_all, join_network, learn, write_private
 from pipeline.engine.containers import Ended
 from pipeline.engine.diskspace import is_full, no_space
@@ -32,29 +33,6 @@ INIT_PATHS: Final = ("/usr/bin/tini-static", "/usr/bin/tini", "/usr/libexec/podm
 """Small static init programs; the first that exists becomes process 1."""
 INIT_TARGET: Final = "/dev/.init"
 """Below /dev, which is a tmpfs: no mount point is left in the image."""
-CA_TARGET: Final = "/dev/.ca-certificates.crt"
-CA_BUNDLES: Final = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-)
-"""All that the machine trusts, in one file: Debian and Alpine, Fedora, openSUSE."""
-CA_FOLDERS: Final = (
-    "/usr/local/share/ca-certificates",
-    "/etc/pki/ca-trust/source/anchors",
-    "/etc/pki/trust/anchors",
-)
-"""Where an administrator adds certificates. Source: update-ca-certificates(8), update-ca-trust(8)."""
-CA_VARIABLES: Final = (
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "PIP_CERT",
-    "CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO",
-    "AWS_CA_BUNDLE",
-    "NODE_EXTRA_CA_CERTS",
-)
-"""OpenSSL, httpx and uv; requests; pip; curl; git; boto; Node.js."""
 PROXY_VARIABLES: Final = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -206,15 +184,6 @@ async def environment(engine: "Engine", state: ContainerState, home: str) -> lis
     for name, secret in state.secret_env:
         env[name] = await engine.secrets.plaintext(secret)
     return [f"{name}={value}" for name, value in env.items()]
-
-
-def own_certificates(environ: Mapping[str, str]) -> str:
-    """Return the file of all that this machine trusts if images do not trust it, too; "" otherwise."""
-    given = environ.get("SSL_CERT_FILE", "")
-    if given and Path(given).is_file():
-        return given
-    added = any(one.is_dir() and any(one.iterdir()) for one in map(Path, CA_FOLDERS))
-    return next((one for one in CA_BUNDLES if Path(one).is_file()), "") if added else ""
 
 
 def _system_mounts(engine: "Engine", laid: Laid, command: Command) -> list[dict[str, Any]]:

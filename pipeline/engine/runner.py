@@ -13,9 +13,12 @@ from typing import Literal, Protocol
 
 from pipeline.engine.errors import NotMadeError
 from pipeline.engine.processes import ended, started, uncancelled
+from pipeline.engine.tails import Tail
 
 CHUNK_BYTES = 65536
 QUOTED_STDERR_LINES = 20
+KEPT_BYTES = 1 << 20
+"""What a result keeps of the end of an output that a sink has seen."""
 
 Stream = Literal["stdout", "stderr"]
 Sink = Callable[[Stream, bytes], None]
@@ -66,7 +69,8 @@ class Runner(Protocol):
         """Return exit status and output; raise FileNotFoundError without the program.
 
         `env` is the whole environment (None inherits). Standard input is
-        empty when `input` is None. `sink` sees output while it is made.
+        empty when `input` is None. `sink` sees output as it arrives; the result
+        then has its end only.
         """
         ...
 
@@ -154,12 +158,15 @@ async def _talk(process: asyncio.subprocess.Process, data: bytes | None, sink: S
 
 
 async def _drain(stream: asyncio.StreamReader | None, name: Stream, sink: Sink | None) -> bytes:
-    pieces: list[bytes] = []
-    while stream is not None and (piece := await stream.read(CHUNK_BYTES)):
-        pieces.append(piece)
-        if sink is not None:
-            sink(name, piece)
-    return b"".join(pieces)
+    if stream is None:
+        return b""
+    if sink is None:
+        return await stream.read()
+    tail = Tail(KEPT_BYTES)
+    while piece := await stream.read(CHUNK_BYTES):
+        tail.add(piece)
+        sink(name, piece)
+    return tail.content()
 
 
 async def _feed(stream: asyncio.StreamWriter | None, data: bytes | None) -> None:

@@ -7,15 +7,17 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.engine import attaching, execs
+from pipeline.engine.capturing import STREAMS, Capture
 from pipeline.engine.containers import Ended, signal_process
 from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.forwarding import accepts, forward
 from pipeline.engine.graph import digest_of
 from pipeline.engine.healthchecks import HealthCheck
-from pipeline.engine.masking import NO_MASK, shortened, text_of
+from pipeline.engine.masking import shortened
 from pipeline.engine.network import Network
 from pipeline.engine.states import ServiceState
 
@@ -54,9 +56,8 @@ class Running:
     """Execs and services that are bound to it now."""
     held: bool = False
     """Started by name: runs until it is stopped by name or the session ends."""
-    output: dict[str, bytearray] = field(
-        default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()}
-    )
+    capture: Capture | None = None
+    """What it writes, from when it starts."""
     forwards: list[asyncio.Server] = field(default_factory=list)
 
 
@@ -119,11 +120,6 @@ class Services:
             command(state), state.all_capabilities, not state.no_init, (), hostname(state), space
         )
 
-        def sink(stream: str, data: bytes) -> None:
-            running.output[stream] += data
-            shown = running.laid.mask.apply(data) if running.laid else data
-            engine.progress.output(state.key, stream, text_of(shown))  # type: ignore[arg-type]
-
         with engine.store.scratch(engine.session) as scratch:
             async with (
                 self.network.kept(space),
@@ -134,8 +130,12 @@ class Services:
                 order = replace(order, caches=folders, hosts=hosts)
                 async with execs.laid(engine, state.container, order, working, scratch) as laid:
                     running.laid = laid
+                    running.capture = Capture(laid.mask, partial(engine.progress.output, state.key))
                     ready.set_result(laid)
-                    return await engine.containers.run(laid.bundle, stdin=b"", sink=sink)
+                    try:
+                        return await engine.containers.run(laid.bundle, stdin=b"", sink=running.capture.sink)
+                    finally:
+                        running.capture.close()
 
     async def _until_ready(self, engine: "Engine", state: ServiceState, running: Running, alias: str) -> None:
         """Wait until the health check passes, else every exposed TCP port accepts; or the process ends."""
@@ -285,8 +285,7 @@ def _died(engine: "Engine", state: ServiceState, running: Running, alias: str) -
         return EngineError(f"service {alias} was stopped")
     if (error := process.exception()) is not None:
         return error if isinstance(error, EngineError) else EngineError(str(error))
-    mask = running.laid.mask if running.laid else NO_MASK
-    texts = [shortened(mask.apply(bytes(running.output[stream]))) for stream in ("stdout", "stderr")]
+    texts = [shortened(running.capture.output(one)) if running.capture else "" for one in STREAMS]
     ended = process.result()
     missing = execs.not_found(ended)
     if ended.failure and not missing:

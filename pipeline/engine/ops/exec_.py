@@ -217,7 +217,7 @@ def _result(engine: Engine, request: Request, completed: Ended, capture: Capture
         raise no_space(engine.store.root)  # what the process met is no answer to be kept
     if missing or not request.accepts(code):
         raise ExecError(request.args, code, shortened(stdout), shortened(stderr))
-    return ExecResult(text_of(stdout), text_of(stderr), text_of(bytes(capture.combined)), code)
+    return ExecResult(text_of(stdout), text_of(stderr), text_of(capture.combined()), code)
 
 
 async def _keep_mounts(

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from dagger import dag
 
-from pipeline.engine import execs
+from pipeline.engine import certificates
 from pipeline.engine.progress import SilentProgress
 from pipeline.engine.session import Session
 
@@ -61,7 +61,7 @@ def signed(
     return made.public_bytes(serialization.Encoding.PEM)
 
 
-def certificates(folder: Path) -> tuple[Path, Path, Path]:
+def written(folder: Path) -> tuple[Path, Path, Path]:
     """Write an authority that nobody knows, and a certificate and key of localhost."""
     authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     (folder / "ca.crt").write_bytes(signed("wheelhouse", authority, "wheelhouse", authority))
@@ -74,7 +74,7 @@ def certificates(folder: Path) -> tuple[Path, Path, Path]:
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """Give an index of one package over HTTPS, and the certificate that only this machine knows."""
-    authority, chain, key = certificates(tmp_path)
+    authority, chain, key = written(tmp_path)
     page = tmp_path / "www" / "probe"
     page.mkdir(parents=True)
     wheel = "probe-1-py3-none-any.whl"
@@ -126,20 +126,22 @@ async def test_programs_in_execs_trust_what_the_machine_trusts(index, monkeypatc
 
     assert kept == []
     assert chain.read_text().splitlines()[1] not in bundle
-    assert not set(names) & set(execs.CA_VARIABLES)
+    assert not set(names) & set(certificates.CA_VARIABLES)
 
 
-@pytest.mark.parametrize("bundle", execs.CA_BUNDLES)
+@pytest.mark.parametrize("bundle", certificates.CA_BUNDLES)
 def test_certificates_of_any_distribution_are_found(tmp_path, monkeypatch, bundle) -> None:
     """What an administrator added is trusted in execs, wherever the distribution keeps the whole of it."""
     added, whole = tmp_path / "anchors", tmp_path / bundle.lstrip("/")
     added.mkdir()
     whole.parent.mkdir(parents=True)
     whole.touch()
-    monkeypatch.setattr(execs, "CA_FOLDERS", (str(tmp_path / "none"), str(added)))
-    monkeypatch.setattr(execs, "CA_BUNDLES", tuple(f"{tmp_path}{one}" for one in execs.CA_BUNDLES))
+    monkeypatch.setattr(certificates, "CA_FOLDERS", (str(tmp_path / "none"), str(added)))
+    monkeypatch.setattr(
+        certificates, "CA_BUNDLES", tuple(f"{tmp_path}{one}" for one in certificates.CA_BUNDLES)
+    )
 
-    assert execs.own_certificates({}) == ""
+    assert certificates.own_certificates({}) == ""
     (added / "company.crt").touch()
-    assert execs.own_certificates({}) == str(whole)
-    assert execs.own_certificates({"SSL_CERT_FILE": str(tmp_path / "gone")}) == str(whole)
+    assert certificates.own_certificates({}) == str(whole)
+    assert certificates.own_certificates({"SSL_CERT_FILE": str(tmp_path / "gone")}) == str(whole)
