@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pipeline.engine.diskspace import is_full, no_space
 from pipeline.engine.imageconfig import Document, ImageConfig, ImageError
 from pipeline.engine.layers import Storage, config_bytes
 from pipeline.engine.oci import OCI_INDEX, REF_NAME
@@ -77,7 +78,7 @@ async def load_layout(runner: Runner, storage: Storage, layout: Path, image_id: 
 
     ImageError when content does not match its digest.
     """
-    await _copy(runner, f"oci:{layout}", storage.reference(image_id))
+    await _copy(runner, f"oci:{layout}", storage, image_id)
 
 
 async def config_of(runner: Runner, storage: Storage, image: str) -> tuple[str, ImageConfig]:
@@ -195,15 +196,19 @@ async def _load_docker(runner: Runner, storage: Storage, archive: Path, tag: str
     raw = _member(archive, str(chosen["Config"]))
     image_id = hashlib.sha256(raw).hexdigest()
     source = f"docker-archive:{archive}:@{entries.index(chosen)}"
-    await _copy(runner, source, storage.reference(image_id))
+    await _copy(runner, source, storage, image_id)
     return LoadedImage(image_id, ImageConfig.parse(json.loads(raw)), f"sha256:{image_id}")
 
 
-async def _copy(runner: Runner, source: str, target: str) -> None:
+async def _copy(runner: Runner, source: str, storage: Storage, image_id: str) -> None:
+    target = storage.reference(image_id)
     try:
         await checked(runner, ["skopeo", "copy", "--quiet", "--insecure-policy", source, target])
     except CommandError as error:
-        raise ImageError(f"the image cannot be stored: {said(error.completed.error_text)}") from error
+        text = said(error.completed.error_text)
+        if is_full(text):
+            raise no_space(storage.root.parent, said=text) from error
+        raise ImageError(f"the image cannot be stored: {text}") from error
 
 
 def said(stderr: str) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pipeline.engine.diskspace import is_full, no_space
 from pipeline.engine.imageconfig import MACHINES, ImageConfig, ImageError
 from pipeline.engine.mounting import discard
 from pipeline.engine.privileges import is_machine_root
@@ -91,6 +92,8 @@ async def _bootstrap(
             "Run `apt-get install mmdebstrap`, or set WHEELHOUSE_REGISTRY_MIRROR to a registry that answers"
         ) from error
     except CommandError as error:
+        if is_full(error.completed.error_text):
+            raise no_space(folder.parents[1]) from error
         tail = "; ".join(line for line in error.completed.error_text.splitlines() if line.startswith("E:"))
         raise ImageError(f"the stand-in {stand_in.name} cannot be made: {tail or error}") from error
 

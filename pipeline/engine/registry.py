@@ -22,6 +22,7 @@ import tenacity
 
 from pipeline.engine.archives import LoadedImage, config_of, said
 from pipeline.engine.credentials import Credentials, auth_file
+from pipeline.engine.diskspace import is_full, no_space
 from pipeline.engine.imageconfig import ImageError
 from pipeline.engine.layers import Storage
 from pipeline.engine.oci import Layout
@@ -179,7 +180,7 @@ class Registry:
         with auth_file(server.domain, own) as auth:
             command = ["skopeo", "copy", "--quiet", *policy(), *auth, *arguments]
             async for attempt in retrying:
-                with attempt, _explained(asked):
+                with attempt, _explained(asked, self.storage.root.parent):
                     await checked(self.runner, command)
 
 
@@ -235,7 +236,7 @@ async def _connects(host: str, port: int) -> bool:
 
 
 @contextlib.contextmanager
-def _explained(asked: Reference) -> Iterator[None]:
+def _explained(asked: Reference, store: Path) -> Iterator[None]:
     """Turn what skopeo says into one of the errors of this file."""
     try:
         yield
@@ -243,6 +244,8 @@ def _explained(asked: Reference) -> Iterator[None]:
         raise ImageError("skopeo is not installed. Run `apt-get install skopeo`") from error
     except CommandError as error:
         text = said(error.completed.error_text)
+        if is_full(text):
+            raise no_space(store, said=text) from error
         if _REFUSED.search(text):
             raise ImageError(f"the registry refuses access: {text}. Check withRegistryAuth") from error
         if _MISSING.search(text):

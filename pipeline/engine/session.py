@@ -29,7 +29,7 @@ from pipeline.engine.api import load_api
 from pipeline.engine.apitable import ApiTable
 from pipeline.engine.buildah import Buildah
 from pipeline.engine.containers import Containers
-from pipeline.engine.diskspace import explained
+from pipeline.engine.diskspace import check_space, explained
 from pipeline.engine.documents import parse
 from pipeline.engine.engine import Engine
 from pipeline.engine.errors import DamagedError, EngineError
@@ -97,6 +97,8 @@ class Session:
     ) -> AsyncIterator["Session"]:
         """Open a session and serve it on a loopback port until the block ends."""
         store = Store.open(environ)
+        if not plan:
+            check_space(store.root)
         runner = runner or (RefusingRunner() if plan else ProcessRunner())
         progress, limits = SilentProgress(sys.stderr) if plan else progress, Limits.of(environ, store.root)
         async with contextlib.AsyncExitStack() as stack:

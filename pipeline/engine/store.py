@@ -26,6 +26,7 @@ from typing import Any, Final
 
 import platformdirs
 
+from pipeline.engine.diskspace import NUMBERS, readable
 from pipeline.engine.errors import StoreError
 from pipeline.engine.privileges import is_machine_root, user_id
 from pipeline.engine.seals import Seals
@@ -46,10 +47,7 @@ class Store:
 
         Raises StoreError when the folder cannot be written.
         """
-        given = environ.get("WHEELHOUSE_STORE")
-        home = environ.get("XDG_CACHE_HOME")
-        base = Path(given) if given else (Path(home) / "wheelhouse" if home else _user_cache())
-        store = cls(base.expanduser().absolute() / FORMAT)
+        store = cls(cls.place(environ))
         try:
             for name in (
                 "records",
@@ -64,11 +62,21 @@ class Store:
             ):
                 (store.root / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            if error.errno in NUMBERS:
+                raise readable(error, store.root) from error
             raise StoreError(
                 f"the store {store.root} cannot be used: {error.strerror}. "
                 "Make it writable or set WHEELHOUSE_STORE to a folder that is."
             ) from error
         return store
+
+    @staticmethod
+    def place(environ: Mapping[str, str]) -> Path:
+        """Return the root folder that the environment names, whether or not it exists."""
+        given = environ.get("WHEELHOUSE_STORE")
+        home = environ.get("XDG_CACHE_HOME")
+        base = Path(given) if given else (Path(home) / "wheelhouse" if home else _user_cache())
+        return base.expanduser().absolute() / FORMAT
 
     @property
     def trees(self) -> Path:

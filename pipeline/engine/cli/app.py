@@ -1,12 +1,13 @@
 """The program `wheelhouse`: its verbs and the flags they share."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
 import click
 
-from pipeline.engine.cli.failures import EXIT_CANCELED, EXIT_FAILED, CommandError, report
+from pipeline.engine.cli.failures import EXIT_CANCELED, EXIT_FAILED, CommandError, report, with_disk_named
 from pipeline.engine.cli.names import near_miss
 
 _RAW: Final[dict[str, Any]] = {
@@ -174,6 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or "-d" in words
+    environ = dict(os.environ)  # module code sees less of it
     try:
         return int(cli.main(args=words, obj=tuple(words), prog_name="wheelhouse", standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -185,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CommandError as error:
         return report(error, sys.stderr, debug=debug)
     except Exception as error:  # noqa: BLE001 - the last place where it can become words
-        return report(error, sys.stderr, debug=debug)
+        return report(with_disk_named(error, environ), sys.stderr, debug=debug)
     finally:
         _show_again()
 

@@ -1,7 +1,7 @@
 """Turn what went wrong into an exit code and words, never a traceback."""
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TextIO
 
 EXIT_FAILED: Final = 1
@@ -50,6 +50,15 @@ def report(
             text += f"{title.capitalize()}:\n{output}\n"
     stderr.write(scrub(text))
     return int(getattr(failed, "exit_code", 0)) or EXIT_FAILED
+
+
+def with_disk_named(error: Exception, environ: Mapping[str, str]) -> Exception:
+    """Return a full disk as the sentence that names it; other errors as they are."""
+    from pipeline.engine.diskspace import NUMBERS, explained  # noqa: PLC0415 - only where something failed
+    from pipeline.engine.store import Store  # noqa: PLC0415 - see above
+
+    full = isinstance(error, OSError) and error.errno in NUMBERS
+    return explained(error, Store.place(environ)) if full else error
 
 
 def describe(error: BaseException) -> str:

@@ -22,7 +22,7 @@ from pipeline.engine.cli.environment import (
     find_module,
     module_environment,
 )
-from pipeline.engine.cli.failures import EXIT_CANCELED, UsageError, report
+from pipeline.engine.cli.failures import EXIT_CANCELED, UsageError, report, with_disk_named
 from pipeline.engine.cli.introspect import OwnTypes
 from pipeline.engine.cli.names import near_miss
 from pipeline.engine.progress import MODES, Progress, open_progress
@@ -171,7 +171,8 @@ def run_until_done(
         err.write("Canceled.\n")
         return EXIT_CANCELED
     except Exception as error:  # noqa: BLE001 - the last place where it can become words
-        return report(error, err, debug=settings.debug, scrub=settings.scrub)
+        meant = with_disk_named(error, settings.environ)
+        return report(meant, err, debug=settings.debug, scrub=settings.scrub)
 
 
 @dataclass(slots=True)

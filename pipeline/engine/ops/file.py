@@ -196,7 +196,7 @@ async def export(engine: Engine, op: Op) -> str:
     try:
         await asyncio.to_thread(_write, source, target)
     except OSError as error:
-        raise readable(error, engine.store.root) from error
+        raise readable(error, engine.store.root, target) from error
     return str(target)
 
 

@@ -100,7 +100,7 @@ async def export_directory(engine: Engine, op: Op) -> str:
     try:
         await asyncio.to_thread(_write_tree, source, target, op.args.get("wipe", False))
     except OSError as error:
-        raise readable(error, engine.store.root) from error
+        raise readable(error, engine.store.root, target) from error
     return str(target)
 
 
@@ -126,8 +126,11 @@ async def export_changeset(engine: Engine, op: Op) -> str:
     target = host_path(engine, op.args["path"])
     found = await changes_of(engine, state)
     after = await engine.path_of(state.after)
-    target.mkdir(parents=True, exist_ok=True)
-    await asyncio.to_thread(apply_changes, found, after, target, _exported())
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(apply_changes, found, after, target, _exported())
+    except OSError as error:
+        raise readable(error, engine.store.root, target) from error
     return str(target)
 
 
