@@ -14,7 +14,7 @@ PUTTY = re.compile(rb"^PuTTY-User-Key-File-\d: ")
 DER = re.compile(
     rb"^\x30(?:\x82..|\x81.|.)"
     rb"(?:\x02\x01\x00\x30.\x06"  # PKCS #8: version 0, algorithm
-    rb"|\x02\x01\x00\x02\x82"  # PKCS #1: version 0, modulus
+    rb"|\x02\x01\x00\x02[\x81\x82]"  # PKCS #1: version 0, modulus
     rb"|\x02\x01\x01\x04[\x14-\x50]"  # SEC 1: version 1, the key
     rb"|\x02\x01\x03\x30(?:\x82..|\x81.|.|\x80)\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07)",  # PKCS #12
     re.DOTALL,
