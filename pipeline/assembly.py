@@ -200,7 +200,8 @@ class Assembly:
     async def _proven_ground(self, variant: Variant, base: Base) -> dagger.Container:
         venv = await self._environment(variant)
         workshop, declared = await self.workshop(), self.config.variant(variant)
-        bottom = await base_image(workshop, venv.tree, declared, base)
+        shell = self.config.service.shell
+        bottom = await base_image(workshop, venv.tree, declared, base, shell=shell)
         await prove(workshop, bottom, venv.tree, venv.pruned)
         return with_layers(bottom, await environment_layers(venv))
 

@@ -39,6 +39,8 @@ ENVIRONMENT: Final = {
     # The image's files belong to root and are compiled already.
     "PYTHONDONTWRITEBYTECODE": "1",
     "LANG": "C.UTF-8",
+    # Libraries keep caches below it; with a read-only root, as any user, only /tmp can be written.
+    "HOME": "/tmp",  # noqa: S108 - the path inside the image
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
     # Read when the library is loaded. Without it ONNX Runtime writes a device id below HOME and sends.

@@ -14,6 +14,7 @@ PROGRAMS: Final = (
     "bytecode.py",
     "dpkg.py",
     "elf.py",
+    "os_packages.py",
     "rootfs_files.py",
     "rootfs_rules.py",
     "tree_times.py",
@@ -24,9 +25,16 @@ ASSEMBLE: Final = ("python3", "/programs/assemble_rootfs.py", "--out", "/out")
 
 
 async def base_image(
-    builder: Builder, venv: dagger.Directory, declared: VariantConfig, base: Base
+    builder: Builder, venv: dagger.Directory, declared: VariantConfig, base: Base, *, shell: bool = False
 ) -> dagger.Container:
-    """Return what an environment runs on: interpreter, standard library, OS libraries.
+    """Return what an environment runs on: interpreter, standard library, OS libraries, declared programs.
+
+    Args:
+        builder: has the base image and installs packages.
+        venv: the environment.
+        declared: the variant.
+        base: the smallest root, or all of the base image.
+        shell: whether the smallest root has /bin/sh.
 
     Raises:
         dagger.ExecError: a shared library is neither in the base nor in the builder; stderr names
@@ -34,7 +42,7 @@ async def base_image(
 
     """
     if base is Base.SMALL:
-        return await _small_root(builder, venv, declared)
+        return await _small_root(builder, venv, declared, shell=shell)
     whole = await _whole_root(builder, declared)
     return await _with_libraries(whole, await _libraries(builder, venv, declared, whole.rootfs()))
 
@@ -53,7 +61,9 @@ async def _whole_root(builder: Builder, declared: VariantConfig) -> dagger.Conta
     return builder.base().with_directory("/", layer)
 
 
-async def _small_root(builder: Builder, venv: dagger.Directory, declared: VariantConfig) -> dagger.Container:
+async def _small_root(
+    builder: Builder, venv: dagger.Directory, declared: VariantConfig, *, shell: bool
+) -> dagger.Container:
     """Return the smallest root: interpreter and init below, what the wheels and `os_packages` need above.
 
     The lower layer is equal for all services of one Python.
@@ -61,7 +71,8 @@ async def _small_root(builder: Builder, venv: dagger.Directory, declared: Varian
     keep = [word for rule in declared.keep for word in ("--keep", rule)]
     tools = builder.with_tools(builder.with_debian_packages(INIT), *PROGRAMS)
     bottom = await tools.with_exec([*ASSEMBLE, "--package", INIT, *keep]).directory("/out/rootfs").sync()
-    libraries = await _libraries(builder, venv, declared, bottom)
+    more = ("--shell",) if shell else ()
+    libraries = await _libraries(builder, venv, declared, bottom, *more)
     return await _with_libraries(builder.empty().with_directory("/", bottom), libraries)
 
 
@@ -70,20 +81,19 @@ async def _with_libraries(image: dagger.Container, libraries: dagger.Directory) 
 
 
 async def _libraries(
-    builder: Builder, venv: dagger.Directory, declared: VariantConfig, bottom: dagger.Directory
+    builder: Builder, venv: dagger.Directory, declared: VariantConfig, bottom: dagger.Directory, *shell: str
 ) -> dagger.Directory:
     """Return what the wheels need beyond the bottom, from the base, else from the builder's packages."""
-    packages = [word for name in declared.os_packages for word in ("--package", name)]
+    packages = [word for name in declared.os_packages for word in ("--declared", name)]
     keep = [word for rule in declared.keep for word in ("--keep", rule)]
-    assemble = [*ASSEMBLE, "--site", SITE, "--below", "/below", *packages, *keep]
+    assemble = [*ASSEMBLE, "--site", SITE, "--below", "/below", *packages, *keep, *shell]
 
     def assembled(container: dagger.Container, *more: str) -> dagger.Directory:
-        return (
-            container.with_mounted_directory(SITE, venv)
-            .with_mounted_directory("/below", bottom)
-            .with_exec([*assemble, *more])
-            .directory("/out")
-        )
+        prepared = container.with_mounted_directory(SITE, venv).with_mounted_directory("/below", bottom)
+        if packages:
+            prepared = prepared.with_mounted_directory("/base", builder.base().rootfs())
+            more = ("--base", "/base", *more)
+        return prepared.with_exec([*assemble, *more]).directory("/out")
 
     if not declared.build_packages:
         plain = builder.with_debian_packages(*declared.os_packages)

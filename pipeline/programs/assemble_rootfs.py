@@ -1,14 +1,18 @@
 """Assemble the smallest root filesystem that runs this container's Python and the given packages.
 
     assemble_rootfs.py --out DIR [--site DIR --below DIR] [--package NAME]… [--keep RULE]… [--strict]
+        [--declared NAME]… [--base DIR] [--shell]
 
 Kept are the Debian packages that own the interpreter, the standard library, and every shared library
 that these and the ELF files of SITE need; files that no package owns (a Python built from source
 under /usr/local) are kept one by one. Nothing else of the container: no shell, no package manager.
 
+Of a --declared package everything is kept, and of what it depends on beyond the base image, whose root
+is --base: programs, data, settings, and what its installation made. With --shell /bin/sh is there, too.
+
 With --below only what that root filesystem lacks is written: the libraries that the wheels add.
 Writes DIR/rootfs, and DIR/missing.txt with one line per library that nothing here has; with --strict
-a missing library is an error.
+a missing library is an error, unless only plugins want it that are opened where they can be.
 """
 
 import argparse
@@ -24,8 +28,9 @@ from pathlib import Path
 from bytecode import compile_tree
 from dpkg import Packages, canonical
 from elf import Elf, elf_files, find_library, loader_folders, read_elf
+from os_packages import dependencies, interpreters, made_by_installing
 from rootfs_files import recorded, write_records, write_system_files
-from rootfs_rules import DATA_PACKAGES, HOST_DRIVER, SOURCES, dropped
+from rootfs_rules import DATA_PACKAGES, HOST_DRIVER, LOCALE, SOURCES, dropped, is_driver
 from tree_times import fix_times
 
 
@@ -41,17 +46,26 @@ class Selection:
     folders: list[Path] = field(default_factory=loader_folders)
     paths: set[Path] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+    whole: set[str] = field(default_factory=set)
+    """Packages of which everything is kept."""
     missing: dict[str, str] = field(default_factory=dict)
     """Soname -> the first file that needs it."""
+    drivers: set[str] = field(default_factory=set)
+    """Packages left out as graphics drivers."""
+    optional: dict[str, str] = field(default_factory=dict)
+    """Soname that only plugins of Debian packages want -> the first of them."""
     queue: list[Elf] = field(default_factory=list)
 
     def add_file(self, path: Path) -> None:
         """Add a file with its package, or alone where no package owns it; follow its links."""
         path = canonical(path)
         owner = self.packages.owner(path)
+        if owner and owner not in self.whole and is_driver(owner, self.keep):
+            self.drivers.add(owner)
+            return
         if owner:
             self.add_package(owner)
-        if path not in self.paths and not dropped(path, self.keep):
+        if path not in self.paths and not dropped(path, self.keep, whole=owner in self.whole):
             self._take(path)
         if path.is_symlink():
             self.add_file(path.parent / path.readlink())
@@ -62,8 +76,25 @@ class Selection:
             return
         self.names.add(name)
         for path in self.packages.files(name):
-            if path not in self.paths and not dropped(path, self.keep):
+            if path not in self.paths and not dropped(path, self.keep, whole=name in self.whole):
                 self._take(path)
+
+    def add_declared(self, names: list[str], base: Path | None) -> None:
+        """Add packages with all that they have, and with what they depend on beyond the base."""
+        closure = dependencies(self.packages, names, base, lambda name: is_driver(name, self.keep))
+        self.drivers |= {name for name in closure - set(names) if is_driver(name, self.keep)}
+        self.whole |= closure - self.drivers
+        for name in sorted(self.whole):
+            self.add_package(name)
+        for path in made_by_installing(self.packages, self.whole, self.paths, base) if base else ():
+            self.add_file(path)
+
+    def add_shell(self) -> None:
+        """Add /bin/sh and the program that it is."""
+        program = Path("/bin/sh").resolve()
+        for path in (canonical(Path("/bin/sh")), canonical(program)):
+            self._take(path)
+            self.names |= {owner for owner in (self.packages.owner(path),) if owner}
 
     def add_tree(self, root: Path) -> None:
         """Add every file below a folder."""
@@ -85,7 +116,9 @@ class Selection:
         if found and not (self.site and found.resolve().is_relative_to(self.site)):
             self.add_file(found)
         elif not found and not HOST_DRIVER.match(soname) and not self._preloaded(soname):
-            self.missing.setdefault(soname, str(elf.path))
+            # A Debian package depends on what it must have: what is missing is for a plugin only.
+            own = self.site is not None and elf.path.is_relative_to(self.site)
+            (self.missing if own else self.optional).setdefault(soname, str(elf.path))
 
     def _preloaded(self, soname: str) -> bool:
         """Return whether another wheel brings the library: its package loads it before it is needed."""
@@ -102,6 +135,8 @@ def main() -> int:
     options = _options()
     selection = Selection(packages=Packages(), keep=frozenset(options.keep), site=options.site)
     interpreter = Path(sys.executable)
+    if options.declared:
+        selection.add_declared(options.declared, options.base)
     for program in {interpreter, interpreter.with_name("python3")}:
         selection.add_file(program)
     for name in ("stdlib", "platstdlib"):
@@ -109,8 +144,13 @@ def main() -> int:
     for name in [*DATA_PACKAGES, *options.package]:
         if name in selection.packages.stanzas:
             selection.add_package(name)
+    selection.add_tree(LOCALE)
+    if options.shell:
+        selection.add_shell()
     selection.queue += elf_files(options.site) if options.site else []
     selection.close()
+    for line in [*interpreters(selection.paths), *notes(selection)]:
+        print(line, file=sys.stderr)
     missing = [_explain(soname, user, options.site) for soname, user in sorted(selection.missing.items())]
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "missing.txt").write_text("".join(f"{line}\n" for line in missing))
@@ -125,6 +165,22 @@ def main() -> int:
         write_rootfs(selection, root)
     fix_times(root)
     return 0
+
+
+def notes(selection: Selection) -> list[str]:
+    """Return a line for each thing that was left out of what the service declared."""
+    files = selection.packages.files
+    sizes = {name: sum(path.lstat().st_size for path in files(name)) for name in sorted(selection.drivers)}
+    lines = [
+        f"note: {user} wants {name}, which no package brings: opened only where it is."
+        for name, user in sorted(selection.optional.items())
+    ]
+    if sizes:
+        listed = ", ".join(f"{name} ({size / 1e6:.0f} MB)" for name, size in sizes.items())
+        lines.append(
+            f'note: left out by the rule os-graphics: {listed}; keep = ["os-graphics"] brings them in.'
+        )
+    return lines
 
 
 def write_rootfs(selection: Selection, root: Path) -> None:
@@ -209,6 +265,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--below", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--package", action="append", default=[])
+    parser.add_argument("--declared", action="append", default=[], help="package with all that it has")
+    parser.add_argument("--base", type=Path, help="root of the base image")
+    parser.add_argument("--shell", action="store_true", help="bring /bin/sh")
     parser.add_argument("--keep", action="append", default=[])
     parser.add_argument("--strict", action="store_true")
     return parser.parse_args()

@@ -21,6 +21,7 @@ class Packages:
             for stanza in (ADMIN / "status").read_text().split("\n\n")
             if (fields := _fields(stanza)).get("Status", "").endswith(" installed")
         }
+        self.fields = {name: _fields(stanza) for name, stanza in self.stanzas.items()}
         self._owner: dict[Path, str] = {}
         for name in self.stanzas:
             for path in self.files(name):

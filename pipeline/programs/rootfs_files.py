@@ -1,5 +1,6 @@
 """Write the few files of a root filesystem that no Debian package has ready."""
 
+import sys
 from pathlib import Path
 
 from dpkg import Packages
@@ -9,6 +10,26 @@ root:x:0:0:root:/root:/usr/sbin/nologin
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 app:x:1001:1001:app:/srv/app:/usr/sbin/nologin
 """
+LDCONFIG = """\
+#!{python} -IS
+import os, sys
+if sys.argv[1:] != ["-p"]:
+    sys.exit("ldconfig: only -p is known here: nothing is installed into this image")
+confs = [os.path.join("/etc/ld.so.conf.d", name) for name in sorted(os.listdir("/etc/ld.so.conf.d"))]
+folders = [line.strip() for conf in confs for line in open(conf) if line.startswith("/")]
+folders += [os.path.join("/usr/lib", name) for name in sorted(os.listdir("/usr/lib")) if "-linux-gnu" in name]
+kind = {{"x86_64": "libc6,x86-64", "aarch64": "libc6,AArch64"}}.get(os.uname().machine, "libc6")
+for folder in dict.fromkeys([*folders, "/usr/lib64", "/usr/lib"]):
+    names = [name for name in sorted(os.listdir(folder), reverse=True) if ".so" in name] \\
+        if os.path.isdir(folder) else []
+    # A link of the shorter name, the soname, stands for the file that it leads to.
+    targets = {{os.readlink(os.path.join(folder, name)) for name in names
+               if os.path.islink(os.path.join(folder, name))}}
+    for name in names:
+        if name.startswith("lib") and name not in targets:
+            print(f"\\t{{name}} ({{kind}}) => {{folder}}/{{name}}")
+"""
+"""What ctypes.util.find_library asks. Source: ldconfig -p; the real one is a megabyte and reads a cache."""
 GROUP = "root:x:0:\nnogroup:x:65534:\napp:x:1001:\n"
 NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"
 BUNDLE = "etc/ssl/certs/ca-certificates.crt"
@@ -21,10 +42,12 @@ def write_system_files(root: Path) -> None:
     texts |= {BUNDLE: certificates(), "etc/ld.so.conf": "include /etc/ld.so.conf.d/*.conf\n"}
     for conf in sorted(Path("/etc/ld.so.conf.d").glob("*.conf")):
         texts[str(conf).lstrip("/")] = conf.read_text()
+    texts |= {"usr/sbin/ldconfig": LDCONFIG.format(python=sys.executable)}
     for name, text in texts.items():
         target = root / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
+        target.chmod(0o755 if "/sbin/" in name else 0o644)
     links = {"etc/os-release": "../usr/lib/os-release", "etc/localtime": "/usr/share/zoneinfo/Etc/UTC"}
     links |= {"usr/lib/ssl/cert.pem": f"/{BUNDLE}", "usr/lib/ssl/certs": "/etc/ssl/certs"}
     for name, place in links.items():
