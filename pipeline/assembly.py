@@ -114,7 +114,10 @@ class Assembly:
 
         """
         declared = self.config.requirements(variant)
-        path, lock = await found_lock(self.builder, self.source, variant.value, self.config.variant(variant))
+        packages = self.config.service.packages
+        path, lock = await found_lock(
+            self.builder, self.source, variant.value, self.config.variant(variant), packages
+        )
         check_fresh(lock, declared, python=self.config.service.python, path=path)
         return without_cuda(lock) if self.cuda_image(variant) else lock
 

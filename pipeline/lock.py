@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -10,31 +10,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from pipeline.errors import LockError
+from pipeline.lock_lines import REFRESH, Pin, Wrong, parsed
 
-REFRESH: Final = (
-    "Run `wheelhouse call lock -o app` (or `dagger call lock -o app`; app: the service) and commit it."
-)
-HASH: Final = re.compile(r"--hash[= ]([a-z0-9]+:[0-9a-f]+)")
+__all__ = ["REFRESH", "Lock", "Pin", "check_fresh"]
+
 INDEX: Final = re.compile(r"(?:--index-url|--extra-index-url|-i)[= ](\S+)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
-    """One distribution at one version, by the hashes of its files."""
-
-    name: str
-    """Normalised name (PEP 503)."""
-    version: str
-    marker: str = ""
-    """Environment marker (PEP 508), or "" for always."""
-    hashes: tuple[str, ...]
-    """`sha256:<hex>` of every file that may be installed, sorted."""
-
-    @property
-    def line(self) -> str:
-        """Return the pin as one line of a requirement file."""
-        marker = f" ; {self.marker}" if self.marker else ""
-        return f"{self.name}=={self.version}{marker}" + "".join(f" --hash={item}" for item in self.hashes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +23,13 @@ class Lock:
 
     pins: tuple[Pin, ...]
     indexes: tuple[str, ...] = ()
+    local: frozenset[str] = frozenset()
+    """Names of distributions whose code is in the service's own folders instead."""
+
+    @property
+    def downloads(self) -> str:
+        """Return the requirement file that an installer fetches: pins, some of them by URL."""
+        return "".join(f"{pin.download}\n" for pin in self.pins)
 
     @property
     def text(self) -> str:
@@ -59,28 +46,30 @@ class Lock:
 
     @classmethod
     def parse(cls, text: str, *, path: str) -> Self:
-        """Return the pins of a requirement file.
+        """Return the pins of a requirement file; none of a project that depends on nothing.
 
         Raises:
-            LockError: a line is no `name==version`, or carries no hash; every such line is listed.
+            LockError: a line is not `name==version` or the URL of a wheel, or has no hash; every such line
+                is listed with its number and the way on.
 
         """
         pins: list[Pin] = []
         wrong: list[str] = []
         indexes: list[str] = []
-        for line in _logical_lines(text):
+        for number, line in _logical_lines(text):
             if match := INDEX.match(line):
                 indexes.append(match[1])
-            elif isinstance(pin := _pin(line), Pin):
-                pins.append(pin)
+            elif isinstance(pin := parsed(line), Wrong):
+                found, expected, do = pin
+                start = f"{path}:{number}: {line.split(' --hash')[0]!r}"
+                wrong.append(f"{start} {found}; expected {expected}. {do}")
             else:
-                wrong.append(f"{path}: {line.split(' --hash')[0]!r} {pin}")
-        if wrong or not pins:
-            raise LockError.of(
-                "\n".join(wrong) or f"{path}: no pin",
-                expected="`name==version --hash=sha256:…` on every line",
-                do=REFRESH,
-            )
+                pins.append(pin)
+        wrong += [f"{path}: {found}" for found in _pinned_twice(pins)]
+        if "\ufffd" in text:
+            wrong = [f"{path}: not valid UTF-8; expected UTF-8. Save the file as UTF-8."]
+        if wrong:
+            raise LockError("\n".join(wrong))
         return cls(tuple(sorted(pins, key=lambda pin: (pin.name, pin.version))), tuple(indexes))
 
     @classmethod
@@ -102,7 +91,7 @@ class Lock:
 
 
 def check_fresh(lock: Lock, declared: Iterable[str], *, python: str, path: str) -> None:
-    """Check that every declared requirement is satisfied by a pin.
+    """Check that every declared requirement is satisfied by a pin, or is code of the service's own folders.
 
     Args:
         lock: the pins.
@@ -117,7 +106,7 @@ def check_fresh(lock: Lock, declared: Iterable[str], *, python: str, path: str) 
     pinned: dict[str, set[str]] = {}
     for pin in lock.pins:
         pinned.setdefault(pin.name, set()).add(pin.version)
-    stale = [_staleness(line, pinned, _target(python)) for line in declared]
+    stale = [_staleness(line, pinned, lock.local, _target(python)) for line in declared]
     lines = [f"{path}: {found}" for found in stale if found]
     if lines:
         raise LockError.of(
@@ -125,12 +114,14 @@ def check_fresh(lock: Lock, declared: Iterable[str], *, python: str, path: str) 
         )
 
 
-def _staleness(line: str, pinned: dict[str, set[str]], target: dict[str, str]) -> str:
+def _staleness(line: str, pinned: dict[str, set[str]], local: frozenset[str], target: dict[str, str]) -> str:
     try:
         requirement = Requirement(line)
     except InvalidRequirement as error:
-        return f"pyproject.toml declares {line!r}, which is no requirement ({error})"
+        return f"pyproject.toml declares {line!r}, not a valid requirement specifier (PEP 508): {error}"
     if requirement.marker and not requirement.marker.evaluate(target):
+        return ""
+    if canonicalize_name(requirement.name) in local:
         return ""
     versions = pinned.get(canonicalize_name(requirement.name), set())
     if not versions:
@@ -154,36 +145,44 @@ def _target(python: str) -> dict[str, str]:
     }
 
 
-def _logical_lines(text: str) -> list[str]:
-    """Return the lines that mean something: comments cut, continuations joined, blanks dropped."""
-    bare = (re.sub(r"(^|\s)#.*$", "", line).rstrip() for line in text.splitlines())
-    joined = re.sub(r"\\\n\s*", " ", "\n".join(line for line in bare if line))
-    return [" ".join(line.split()) for line in joined.splitlines() if line.strip()]
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines that mean something, each with the number of its first physical line.
+
+    Comments are cut, continuations joined, blanks dropped.
+    """
+    number, parts = 0, list[str]()
+    for count, line in enumerate(text.splitlines(), 1):
+        bare = re.sub(r"(^|\s)#.*$", "", line).strip()
+        number = number if parts else count
+        if bare:
+            parts.append(bare.removesuffix("\\").strip())
+        if parts and not bare.endswith("\\") and (bare or not line.strip()):
+            yield number, " ".join(" ".join(parts).split())
+            parts = []
+    if parts:
+        yield number, " ".join(" ".join(parts).split())
 
 
-def _pin(line: str) -> Pin | str:
-    """Return the pin that a logical line means, or what is wrong with it."""
-    try:
-        requirement = Requirement(HASH.sub("", line).strip())
-    except InvalidRequirement:
-        return "is no requirement"
-    if requirement.url:
-        return "is a URL, not a pinned version"
-    versions = [item.version for item in requirement.specifier if item.operator == "=="]
-    if len(versions) != 1 or "*" in versions[0]:
-        return "is not pinned with =="
-    if not (hashes := HASH.findall(line)):
-        return "has no hash"
-    return Pin(
-        name=canonicalize_name(requirement.name),
-        version=versions[0],
-        marker=str(requirement.marker or ""),
-        hashes=tuple(sorted(set(hashes))),
-    )
+def _pinned_twice(pins: list[Pin]) -> Iterator[str]:
+    always: dict[str, str] = {}
+    for pin in pins:
+        if not pin.marker and pin.name in always:
+            versions = f"{always[pin.name]} and {pin.version}"
+            yield f"{pin.name} is pinned twice, {versions}; expected one version of each. {REFRESH}"
+        if not pin.marker:
+            always[pin.name] = pin.version
 
 
 def _pylock_line(package: dict[str, Any]) -> str:
     files = [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]
     hashes = "".join(f" --hash=sha256:{file.get('hashes', {}).get('sha256', '')}" for file in files)
     marker = f" ; {package['marker']}" if "marker" in package else ""
-    return f"{package.get('name', '?')}=={package.get('version', '?')}{marker}{hashes}\n"
+    name = package.get("name", "?")
+    if archive := package.get("archive"):
+        digest = archive.get("hashes", {}).get("sha256", "")
+        return f"{name} @ {archive.get('url', '')}{marker} --hash=sha256:{digest}\n"
+    if directory := package.get("directory"):
+        return f"-e ./{str(directory.get('path', '')).removeprefix('./')}\n"
+    if vcs := package.get("vcs"):
+        return f"{name} @ {vcs.get('type', 'git')}+{vcs.get('url', '')}\n"
+    return f"{name}=={package.get('version', '?')}{marker}{hashes}\n"

@@ -25,7 +25,7 @@ GROUND: Final = (
 
 def wheels_material(lock: Lock, packages: tuple[str, ...]) -> Material:
     """Return what wheels are made from: the pins, and the -dev packages that some compile with."""
-    return Material(kind="wheels", facts={"lock": lock.text, "packages": packages}, texts=WHEELS)
+    return Material(kind="wheels", facts={"lock": lock.downloads, "packages": packages}, texts=WHEELS)
 
 
 def model_material(service: ServiceConfig, name: str, models_lock: str, recipe: str) -> Material:

@@ -8,6 +8,7 @@ from dagger import dag
 from pipeline import source as sources
 from pipeline.assembly import TEST_LOCK, Assembly
 from pipeline.config import Config
+from pipeline.lock import Lock
 
 PROJECT: Final = "/in"
 UV_CACHE: Final = "/root/.cache/uv"
@@ -24,6 +25,7 @@ async def fresh_locks(assembly: Assembly, *, upgrade: bool, now: str) -> dagger.
 
     Raises:
         dagger.ExecError: no set of versions satisfies the project, or a model cannot be fetched.
+        LockError: a requirement can be locked by nothing that a build accepts, e.g. a git repository.
 
     """
     config = assembly.config
@@ -32,11 +34,19 @@ async def fresh_locks(assembly: Assembly, *, upgrade: bool, now: str) -> dagger.
     for command in _compilations(config, upgrade=upgrade):
         container = container.with_exec(command)
     locks = dag.directory().with_directory("requirements", container.directory(f"{PROJECT}/requirements"))
+    await _require_accepted(locks, config)
     if not config.service.models:
         return locks
     pyproject = assembly.source.file("pyproject.toml")
     kitchen = assembly.kitchen(await sources.text(assembly.source, "models.lock") or "")
     return locks.with_file("models.lock", kitchen.fresh_lock(pyproject, now))
+
+
+async def _require_accepted(locks: dagger.Directory, config: Config) -> None:
+    """Check that a build reads what was written: an error now, not after it was committed."""
+    for name in config.service.variants:
+        path = f"requirements/{name}.txt"
+        Lock.parse(await locks.file(path).contents(), path=path)
 
 
 async def _project(assembly: Assembly) -> dagger.Container:

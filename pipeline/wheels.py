@@ -23,7 +23,7 @@ async def wheel_directory(builder: Builder, lock: Lock, build_packages: tuple[st
     """
     downloaded = (
         builder.online(builder.tools("download_wheels.py"))
-        .with_mounted_file("/in/requirements.txt", text_file("requirements.txt", lock.text))
+        .with_mounted_file("/in/requirements.txt", text_file("requirements.txt", lock.downloads))
         .with_exec([*DOWNLOAD, "--requirements", "/in/requirements.txt", "--out", "/out"])
     )
     wheels = downloaded.directory("/out/wheels")

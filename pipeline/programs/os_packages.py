@@ -9,8 +9,10 @@ from dpkg import ADMIN, Packages, canonical
 
 NAME = re.compile(r"^\s*([a-z0-9][a-z0-9+.-]+)")
 MANAGEMENT = frozenset(
-    ("adduser", "apt", "debconf", "debian-archive-keyring", "dpkg", "gpgv", "init-system-helpers")
-    + ("login", "passwd", "sqv", "ucf")
+    (
+        *("adduser", "apt", "debconf", "debian-archive-keyring", "dpkg", "gpgv", "init-system-helpers"),
+        *("login", "passwd", "sqv", "ucf"),
+    )
 )
 """Packages that only an installation needs, although many depend on them."""
 VOLATILE = re.compile(

@@ -56,15 +56,31 @@ def test_without_leaves_what_the_other_lacks():
     assert [pin.name for pin in both.without(Lock.parse(PINNED, path="x")).pins] == ["pytest"]
 
 
+URL = "https://x.test/six-1.17.0-py2.py3-none-any.whl"
 REFUSED = {
     "no hash": ("numpy==2.5.5", "'numpy==2.5.5' has no hash"),
     "no version": (f"numpy --hash={HASH}", "is not pinned with =="),
     "range": (f"numpy>=2 --hash={HASH}", "is not pinned with =="),
     "star": (f"numpy==2.* --hash={HASH}", "is not pinned with =="),
-    "url": (f"numpy @ https://x.test/n.whl --hash={HASH}", "is a URL"),
-    "editable": ("-e .", "is no requirement"),
-    "empty": ("# nothing\n", "cpu.txt: no pin"),
+    "no specifier": (f"numpy is good --hash={HASH}", "is not a valid requirement specifier (PEP 508)"),
+    "another file": ("\n-r base.txt", "cpu.txt:2: '-r base.txt' reads another file"),
+    "pinned twice": (f"six==1 --hash={HASH}\nsix==2 --hash={HASH}", "six is pinned twice, 1 and 2"),
+    "a wheel by URL without hash": (f"six @ {URL}", "has no hash"),
 }
+ELSEWHERE = {
+    "a folder": ("-e ./libs/core", "cpu.txt:1: '-e ./libs/core' is a folder", "to `packages`"),
+    "a path": ("demo @ file:///x", "is a folder", "to `packages`"),
+    "a repository": ("x @ git+https://x.test/x", "is a repository", "build a wheel"),
+    "a source by URL": (
+        f"x @ https://x.test/x-1.tar.gz --hash={HASH}",
+        "is a URL of no wheel",
+        "Build a wheel",
+    ),
+    "a wheel of another name": (f"seven @ {URL} --hash={HASH}", "names a wheel of six", "Fix the name"),
+    "an option": ("--find-links x", "is an option that is not read", "Take it out"),
+    "no UTF-8": ("\ufffd==1", "cpu.txt: not valid UTF-8", "Save the file"),
+}
+"""Lines that `lock` could not write better."""
 
 
 @pytest.mark.parametrize(("text", "message"), REFUSED.values(), ids=REFUSED)
@@ -77,10 +93,46 @@ def test_a_line_that_pins_nothing_is_refused(text, message):
     assert "wheelhouse call lock" in str(caught.value)
 
 
+@pytest.mark.parametrize(("line", "found", "do"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_a_line_that_no_lock_can_replace_says_the_way_on(line, found, do):
+    """Running `lock` again would write the same: the message says what to change instead."""
+    with pytest.raises(LockError) as caught:
+        Lock.parse(line, path="cpu.txt")
+
+    assert found in str(caught.value)
+    assert do in str(caught.value)
+    assert "wheelhouse call lock" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line", [f"six @ {URL} \\\n  --hash={HASH}", f"six @ {URL}#{HASH.replace(':', '=')}"]
+)
+def test_a_wheel_by_url_is_a_pin(line):
+    """Its name and version are those of the file, its hash is in the line; downloads name the URL."""
+    lock = Lock.parse(line, path="cpu.txt")
+
+    assert lock.text == f"six==1.17.0 --hash={HASH}\n"
+    assert lock.downloads == f"six @ {URL} --hash={HASH}\n"
+
+
+def test_a_project_without_dependencies_has_an_empty_lock():
+    """`lock` writes an empty file for it, which is no mistake."""
+    assert Lock.parse("# nothing\n", path="cpu.txt").pins == ()
+
+
+def test_code_of_the_service_itself_needs_no_pin():
+    """A member of a workspace that enters as a package is not asked for in the lock."""
+    lock = Lock((), local=frozenset({"core-lib"}))
+
+    check_fresh(lock, ["Core_Lib"], python="3.13", path="uv.lock")
+    with pytest.raises(LockError):
+        check_fresh(Lock(()), ["Core_Lib"], python="3.13", path="uv.lock")
+
+
 STALE = {
     "absent": (["scipy"], "scipy not locked, scipy required"),
     "too old": (["numpy>=3"], "numpy 2.5.5 locked, numpy>=3 required"),
-    "no requirement": (["numpy >> 2"], "is no requirement"),
+    "no requirement": (["numpy >> 2"], "not a valid requirement specifier"),
 }
 
 
@@ -117,9 +169,25 @@ def test_pylock_is_read_like_a_requirement_file():
     assert Lock.parse_pylock(text, path="pylock.toml") == Lock.parse(f"numpy==2.5.5 --hash={HASH}", path="x")
 
 
-def test_a_pylock_package_without_files_is_refused():
-    """A folder or a repository in pylock.toml has no hash, so it is no pin."""
-    text = '[[packages]]\nname = "demo"\nversion = "1"\ndirectory = { path = "." }\n'
+@pytest.mark.parametrize(
+    ("package", "message"),
+    [
+        ('directory = { path = "libs/core" }', "'-e ./libs/core' is a folder"),
+        ('vcs = { type = "git", url = "https://x.test/demo" }', "is a repository"),
+        ("", "'demo==1' has no hash"),
+    ],
+)
+def test_a_pylock_package_without_files_is_refused(package, message):
+    """A folder or a repository in pylock.toml has no hash, so it cannot be installed by one."""
+    text = f'[[packages]]\nname = "demo"\nversion = "1"\n{package}\n'
 
-    with pytest.raises(LockError, match="'demo==1' has no hash"):
+    with pytest.raises(LockError, match=message):
         Lock.parse_pylock(text, path="pylock.toml")
+
+
+def test_a_pylock_archive_is_a_wheel_by_url():
+    """PEP 751 has wheels by URL as archives."""
+    digest = HASH.partition(":")[2]
+    text = f'[[packages]]\nname = "six"\narchive = {{ url = "{URL}", hashes = {{ sha256 = "{digest}" }} }}\n'
+
+    assert Lock.parse_pylock(text, path="pylock.toml").downloads == f"six @ {URL} --hash={HASH}\n"
