@@ -64,7 +64,7 @@ RULES: dict[str, tuple[tuple[str, ...], str]] = {
     "os-development": (
         (
             r"/usr/(local/)?(include|share/aclocal)/",
-            r"/usr/(local/)?lib/(.*/)?(pkgconfig|cmake)/",
+            r"/usr/(local/)?(lib|share)/(.*/)?(pkgconfig|cmake)/",
             r".*\.(a|la|o)$",
         ),
         "for compilers",

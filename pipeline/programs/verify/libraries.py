@@ -17,6 +17,8 @@ from verify.verdict import Promise, Seen
 MAGIC: Final = b"\x7fELF"
 HOST_DRIVER: Final = re.compile(r"libcuda\.so|libnvidia-|libnvcuvid\.so")
 """Libraries that the NVIDIA container runtime mounts from the host; never in an image."""
+PLUGIN: Final = re.compile(r"^(/usr)?/lib/.+\.so")
+"""Where Debian packages have libraries and what is opened by name."""
 BUILT_IN: Final = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
 """Folders that the loader searches without being told. Source: ld.so(8)."""
 
@@ -33,28 +35,38 @@ class Needs:
 
 
 def resolvable(subject: Subject) -> Seen:
-    """Look up every needed library as the loader would."""
+    """Look up every needed library as the loader would.
+
+    A plugin of a Debian package that nothing links may want a library that is optional: what opens it
+    goes on without it.
+    """
     image = subject.image
     folders = list(_loader_folders(image))
     brought = {entry.name for entry in image.files if "/site-packages/" in entry.path}
-    wrong: list[str] = []
-    count = 0
-    for entry in image.files:
-        needs = needs_of(image, entry)
-        if needs is None:
-            continue
-        count += 1
-        wrong += [
-            f"{entry.path} needs {soname}{_package(image, entry)}"
-            for soname in needs.sonames
-            if not _found(image, soname, [*needs.folders, *folders])
+    needed = {entry: needs for entry in image.files if (needs := needs_of(image, entry))}
+    linked: set[str] = set()
+    missing: dict[Entry, list[str]] = {}
+    for entry, needs in needed.items():
+        for soname in needs.sonames:
+            if found := _found(image, soname, [*needs.folders, *folders]):
+                linked.add(found.path)
             # Its package loads it before it is needed, as the CUDA wheels do.
-            and soname not in brought
-            and not HOST_DRIVER.match(soname)
-        ]
-        if needs.interpreter and not image.find(needs.interpreter):
-            wrong.append(f"{entry.path} needs the loader {needs.interpreter}")
-    return Seen(wrong, f"{count} ELF files")
+            elif soname not in brought and not HOST_DRIVER.match(soname):
+                missing.setdefault(entry, []).append(soname)
+    plugins = [entry for entry in missing if PLUGIN.match(entry.path) and entry.path not in linked]
+    wrong = [
+        f"{entry.path} needs {soname}{_package(image, entry)}"
+        for entry, sonames in missing.items()
+        if entry not in plugins
+        for soname in sonames
+    ]
+    wrong += [
+        f"{entry.path} needs the loader {needs.interpreter}"
+        for entry, needs in needed.items()
+        if needs.interpreter and not image.find(needs.interpreter)
+    ]
+    optional = f", {len(plugins)} plugins without an optional library" if plugins else ""
+    return Seen(wrong, f"{len(needed)} ELF files{optional}")
 
 
 def needs_of(image: Image, entry: Entry) -> Needs | None:
@@ -85,10 +97,11 @@ def needs_of(image: Image, entry: Entry) -> Needs | None:
     )
 
 
-def _found(image: Image, soname: str, folders: list[str]) -> bool:
+def _found(image: Image, soname: str, folders: list[str]) -> Entry | None:
     if "/" in soname:
-        return image.find(soname) is not None
-    return any(image.find(posixpath.join(folder, soname)) for folder in folders)
+        return image.find(soname)
+    places = (image.find(posixpath.join(folder, soname)) for folder in folders)
+    return next((found for found in places if found), None)
 
 
 def _loader_folders(image: Image) -> Iterator[str]:
