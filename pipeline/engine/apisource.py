@@ -1,6 +1,7 @@
 """Derive the API's table from the text of a generated client."""
 
 import ast
+import gc
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ def read_api(text: str, fingerprint: str = "") -> ApiTable:
     inputs: dict[str, dict[str, ArgSpec]] = {}
     enums: dict[str, tuple[str, ...]] = {}
     scalars: list[str] = ["ID"]
-    classes = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+    classes = [node for node in _parsed(text).body if isinstance(node, ast.ClassDef)]
     kinds = {node.name: _base(node) for node in classes}
     for node in classes:
         match kinds[node.name]:
@@ -32,6 +33,21 @@ def read_api(text: str, fingerprint: str = "") -> ApiTable:
         if name != "Query":
             fields["id"] = FieldSpec("ID!", python="id")
     return ApiTable(fingerprint, objects, inputs, enums, tuple(scalars))
+
+
+def _parsed(text: str) -> ast.Module:
+    """Parse without garbage collection.
+
+    CPython keeps the depth of one parse at a time. A finaliser that formats a traceback, as asyncio's
+    tasks do, parses too, and the outer parse then ends with a SystemError (gh-106905).
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(text)
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _base(node: ast.ClassDef) -> str:

@@ -1,5 +1,7 @@
 """What the page about the API promises."""
 
+import ast
+import gc
 from pathlib import Path
 
 from pipeline.engine.api import load_api
@@ -12,6 +14,21 @@ PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 def test_page_is_what_the_code_does() -> None:
     """docs/api.md is written from the code; `python -m pipeline.engine.coverage` renews it."""
     assert PAGE.read_text() == markdown(load_api())
+
+
+def test_a_finaliser_that_parses_does_not_disturb_reading() -> None:
+    """Tasks that are collected meanwhile format tracebacks, which parses source, too."""
+
+    def collected(_phase: str, _info: dict[str, int]) -> None:
+        ast.parse("x")
+
+    gc.callbacks.append(collected)
+    try:
+        table = load_api()
+    finally:
+        gc.callbacks.remove(collected)
+
+    assert "Container" in table.objects
 
 
 def test_every_carried_out_field_is_one_of_the_api() -> None:
