@@ -25,6 +25,8 @@ class HubServer:
     rate: float | None = None
     """Bytes per second of a download, None for as fast as possible."""
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    sent_bytes: int = 0
+    """Bytes of files that were sent, over all requests."""
 
     @property
     def source(self) -> str:
@@ -125,6 +127,7 @@ def _trickle(handler: BaseHTTPRequestHandler, hub: HubServer, body: bytes) -> No
     for at in range(0, len(body), step):
         block = body[at : at + step]
         handler.wfile.write(block)
+        hub.sent_bytes += len(block)
         if hub.rate:
             time.sleep(len(block) / hub.rate)
     handler.wfile.flush()

@@ -70,13 +70,13 @@ def _tls(home: Path) -> str:
 
 
 def _wait_for(port: int) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.02)
-    raise TimeoutError(f"nothing listens on port {port} after 10 s")
+    raise TimeoutError(f"nothing listens on port {port} after 120 s")
 
 
 @dataclass(frozen=True)

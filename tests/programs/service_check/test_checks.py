@@ -38,7 +38,7 @@ def test_a_service_without_reference_is_checked_for_the_rest(judge):
 )
 def test_each_fault_fails_its_own_check_first(judge, fault, check, words):
     """The first check that fails is the one that names the fault, and nothing is green."""
-    verdict = judge(fault, seconds=4 if fault in {"hangs", "never ready"} else 60)
+    verdict = judge(fault, seconds=16 if fault in {"hangs", "never ready"} else 60)
 
     assert verdict.exit_code == 1
     assert check == next(iter(verdict.failures))
@@ -55,7 +55,7 @@ def test_what_needs_a_started_service_is_skipped_without_one(judge):
 
 def test_a_service_that_stays_is_killed_and_named(judge):
     """A service that ignores SIGTERM fails, and the restart after it still works."""
-    verdict = judge("ignores SIGTERM", seconds=12)
+    verdict = judge("ignores SIGTERM", seconds=40)
 
     assert list(verdict.failures) == ["SIGTERM while busy loses no accepted request"]
     assert "s after SIGTERM" in verdict.failures.popitem()[1]
@@ -63,6 +63,6 @@ def test_a_service_that_stays_is_killed_and_named(judge):
 
 def test_a_service_on_loopback_only_is_told_so(judge):
     """Who listens on 127.0.0.1 is reached by nobody outside its container."""
-    verdict = judge("listens on loopback", seconds=4)
+    verdict = judge("listens on loopback", seconds=16)
 
     assert "expected the service on every address (0.0.0.0, not 127.0.0.1)" in verdict.failures["start"]
