@@ -16,14 +16,20 @@ VENV: Final = "/opt/venv"
 APP: Final = "/srv/app"
 MODELS: Final = "/models"
 INSTALLER: Final = (
+    "blame.py",
     "bytecode.py",
     "elf.py",
     "elf_symbols.py",
+    "import_modules.py",
+    "imports.py",
     "install_wheels.py",
     "layer_trees.py",
     "prune.py",
+    "prune_needs.py",
     "prune_rules.py",
     "rootfs_rules.py",
+    "site_files.py",
+    "strip_symbols.py",
     "tree_times.py",
     "unused_libraries.py",
 )
@@ -83,14 +89,7 @@ def environment(builder: Builder, wheels: dagger.Directory, config: Config, vari
     """
     keep = config.variant(variant).keep
     install = ["python3", "/programs/install_wheels.py", "--wheels", "/wheels", "--venv", VENV]
-    install += [
-        "--layers",
-        "/out/layers",
-        "--prune",
-        "/out/pruned.json",
-        "--script",
-        config.service.command[0],
-    ]
+    install += ["--layers", "/out/layers", "--prune", "/out/pruned.json"]
     stripper = () if "symbols" in keep else ("binutils",)
     installed = (
         builder.with_tools(builder.with_debian_packages(*stripper), *INSTALLER)
@@ -122,7 +121,7 @@ async def prove(
     python = [f"{VENV}/bin/python", "/programs/prove_imports.py", "--pruned", "/in/pruned.json"]
     await (
         base.with_mounted_directory(VENV, venv)
-        .with_mounted_directory("/programs", program_files("prove_imports.py"))
+        .with_mounted_directory("/programs", program_files("blame.py", "prove_imports.py", "site_files.py"))
         .with_mounted_file("/in/pruned.json", pruned)
         .with_exec(python)
         .sync()

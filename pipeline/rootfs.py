@@ -14,9 +14,12 @@ PROGRAMS: Final = (
     "bytecode.py",
     "dpkg.py",
     "elf.py",
+    "imports.py",
     "os_packages.py",
     "rootfs_files.py",
     "rootfs_rules.py",
+    "site_files.py",
+    "stdlib_needs.py",
     "tree_times.py",
 )
 INIT: Final = "tini"

@@ -37,14 +37,27 @@ def test_first_screen_says_how_to_begin() -> None:
     assert all(words in screen for words in ("make build", "make test", "dagger call build --variant=cpu"))
 
 
-def test_the_page_of_keys_is_what_the_classes_declare() -> None:
-    """docs/config.md has every key with its default; `python docs/config.py` writes it anew."""
-    spec = importlib.util.spec_from_file_location("config_page", ROOT / "docs" / "config.py")
+def written_by(name: str) -> str:
+    """Return what a program of docs/ writes."""
+    spec = importlib.util.spec_from_file_location(f"{name}_page", ROOT / "docs" / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    written = module.page()
+    return str(module.page())
+
+
+def test_the_page_of_keys_is_what_the_classes_declare() -> None:
+    """docs/config.md has every key with its default; `python docs/config.py` writes it again."""
+    written = written_by("config")
 
     assert (ROOT / "docs" / "config.md").read_text() == written
     assert written.count("| `") >= len(ServiceConfig.model_fields) + len(VariantConfig.model_fields)
+
+
+def test_the_page_of_prune_rules_has_every_rule() -> None:
+    """docs/pruning.md has each rule with what it drops; `python docs/pruning.py` writes it again."""
+    written = written_by("pruning")
+
+    assert (ROOT / "docs" / "pruning.md").read_text() == written
+    assert all(f"| `{name}` |" in written for name in ("tests", "symbols", "console-scripts", "os-programs"))

@@ -31,6 +31,7 @@ from elf import Elf, elf_files, find_library, loader_folders, read_elf
 from os_packages import dependencies, interpreters, made_by_installing
 from rootfs_files import recorded, write_records, write_system_files
 from rootfs_rules import DATA_PACKAGES, HOST_DRIVER, LOCALE, SOURCES, dropped, is_driver
+from stdlib_needs import needed_modules
 from tree_times import fix_times
 
 
@@ -55,6 +56,8 @@ class Selection:
     optional: dict[str, str] = field(default_factory=dict)
     """Soname that only plugins of Debian packages want -> the first of them."""
     queue: list[Elf] = field(default_factory=list)
+    needed: set[Path] = field(default_factory=set)
+    """Modules of the standard library that stay although a rule matches: something imports them."""
 
     def add_file(self, path: Path) -> None:
         """Add a file with its package, or alone where no package owns it; follow its links."""
@@ -102,6 +105,13 @@ class Selection:
             if (path.is_symlink() or path.is_file()) and not dropped(canonical(path), self.keep):
                 self.add_file(path)
 
+    def add_needed_modules(self) -> None:
+        """Add the modules of the standard library that rules drop and that what stays imports."""
+        for path, why in needed_modules(self.site, lambda path: dropped(path, self.keep)).items():
+            print(f"kept {path}: {why}")
+            self.needed.add(path)
+            self._take(path)
+
     def close(self) -> None:
         """Add what every selected ELF file needs, and what that needs."""
         while self.queue:
@@ -141,6 +151,7 @@ def main() -> int:
         selection.add_file(program)
     for name in ("stdlib", "platstdlib"):
         selection.add_tree(Path(sysconfig.get_path(name)))
+    selection.add_needed_modules()
     for name in [*DATA_PACKAGES, *options.package]:
         if name in selection.packages.stanzas:
             selection.add_package(name)
@@ -212,7 +223,10 @@ def write_beyond(selection: Selection, below: Path, root: Path) -> None:
     """Write the part of the selection that the root below lacks; nothing when that is nothing."""
     stdlib = Path(sysconfig.get_path("stdlib"))  # below has it, as bytecode
     lacking = {path for path in selection.paths if not os.path.lexists(f"{below}{path}")}
-    copy_files({path for path in lacking if not path.is_relative_to(stdlib)}, root)
+    copy_files(
+        {path for path in lacking if path in selection.needed or not path.is_relative_to(stdlib)}, root
+    )
+    compile_stdlib(root, sources=SOURCES in selection.keep)
     names = selection.names - recorded(below)
     if names:
         write_records(root, selection.packages, names)

@@ -1,6 +1,6 @@
 """Install a folder of wheels into a fresh virtual environment, offline, the same bytes every time.
 
-    install_wheels.py --wheels DIR --layers DIR [--prune FILE [--keep RULE]… [--script NAME]…]
+    install_wheels.py --wheels DIR --layers DIR [--prune FILE [--keep RULE]…]
     install_wheels.py --wheels DIR --venv /opt/venv --target DIR
 
 With --prune what no running service opens is dropped and reported to FILE. With --layers the environment
@@ -16,7 +16,7 @@ from pathlib import Path
 from bytecode import compile_tree
 from layer_trees import write_layers
 from packaging.utils import parse_wheel_filename
-from prune import prune, prune_scripts, write_report
+from prune import import_by, prune, write_report
 
 
 def main() -> int:
@@ -28,7 +28,6 @@ def main() -> int:
     parser.add_argument("--layers", type=Path)
     parser.add_argument("--prune", type=Path)
     parser.add_argument("--keep", action="append", default=[])
-    parser.add_argument("--script", action="append", default=[])
     options = parser.parse_args()
     python = options.venv / "bin" / "python"
     if not python.exists():
@@ -41,8 +40,8 @@ def main() -> int:
         subprocess.run([*command, *offline, *names], check=True)
     site = next((options.venv / "lib").glob("python*/site-packages"))
     if options.prune:
-        write_report(prune(site, frozenset(options.keep)), options.prune)
-        prune_scripts(options.venv / "bin", set(options.script))
+        importer = import_by(python, Path(__file__).with_name("import_modules.py"), site)
+        write_report(prune(options.venv, site, frozenset(options.keep), importer), options.prune)
     (options.venv / ".lock").unlink(missing_ok=True)  # uv's own, which everyone may write
     # Not fatal: wheels ship templates and files for other Python versions that do not compile.
     compile_tree(options.target or site)

@@ -10,11 +10,12 @@ import argparse
 import importlib
 import importlib.metadata
 import json
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from blame import Dropped
 
 SUFFIXES = (".py", ".so")
 
@@ -59,16 +60,12 @@ def _import(module: str) -> str:
 
 def _blame(failure: str, pruned: dict[str, Any]) -> str:
     """Return which rule took away what the failure names, or ""."""
-    quoted = re.findall(r"'([\w.]+)'", failure)
-    # "cannot import name 'b' from 'a'" means the module a.b.
-    missing = {*quoted, *(f"{package}.{name}" for package in quoted for name in quoted)}
-    for rule, entry in pruned.items():
-        for path in entry["dropped"]:
-            module = path.partition(".")[0].removesuffix("/__init__").replace("/", ".")
-            if module in missing or (not path.endswith(".py") and Path(path).name in failure):
-                found = f"\n  dropped by the prune rule {rule!r} ({entry['reason']})"
-                return f"{found}; expected nothing to need it. Add {rule!r} to the variant's `keep`."
-    return ""
+    dropped = Dropped({path: rule for rule, entry in pruned.items() for path in entry["dropped"]})
+    if not (cause := dropped.cause(failure)):
+        return ""
+    rule = dropped.paths[cause]
+    found = f"\n  {cause} was dropped by the prune rule {rule!r} ({pruned[rule]['reason']})"
+    return f"{found}; expected nothing to need it. Add {rule!r} to the variant's `keep`."
 
 
 if __name__ == "__main__":

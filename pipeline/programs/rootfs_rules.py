@@ -87,7 +87,10 @@ RULES: dict[str, tuple[tuple[str, ...], str]] = {
         ),
         "the interactive prompt; saves ncurses, readline and 0.7 MB of help texts",
     ),
-    "python-databases": ((r".*/lib-dynload/(_dbm|_gdbm)\.",), "Unix dbm files; saves libdb and libgdbm"),
+    "python-databases": (
+        (r".*/lib-dynload/(_dbm|_gdbm)\.", r".*/python3\.\d+/dbm/(ndbm|gnu)\.py"),
+        "Unix dbm files; saves libdb and libgdbm",
+    ),
     "python-installer": (
         (
             r".*/python3\.\d+/(ensurepip|lib2to3|distutils|site-packages|dist-packages|config-[^/]*)/",

@@ -1,0 +1,57 @@
+"""Write docs/pruning.md: every prune rule with what it drops and why, read off the rules themselves.
+
+`python docs/pruning.py` writes it again; a test compares.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+HEAD = """# What an image leaves out
+
+Written by `python docs/pruning.py`; a test compares. Each rule has a name. It is named in the build's log
+with the megabytes that it saved, in every error that it causes, and in `keep`, which switches it off:
+
+    [tool.wheelhouse.variants.cpu]
+    keep = ["symbols", "type-stubs"]
+
+## Rules for installed wheels
+
+Paths are below site-packages; `*` stays in one folder, `**` crosses folders. What the rest of the
+environment needs stays, and the log says so (`kept 0.15 MB  tests, numpy 2.5.5: … imports it`): modules that
+kept code imports, also inside functions and through strings, modules that an entry point names, stubs that
+lazy_loader reads, sources and data that the code of the same distribution names. Afterwards every module of
+every wheel is imported; a rule that broke an import is switched off for that distribution. Stripped libraries
+are loaded one by one, or stay as they are. RECORD lists the files that are there, with their size and hash.
+"""
+ROOT_HEAD = """
+## Rules for the interpreter and Debian packages
+
+Patterns are regular expressions of absolute paths. A module of the standard library that a wheel imports,
+or that the rest of the standard library imports, stays.
+"""
+
+
+def page() -> str:
+    """Return the page: one table per kind of rule."""
+    sys.path.insert(0, str(ROOT / "pipeline" / "programs"))
+    from prune_rules import OTHERS, RULES  # noqa: PLC0415 - importable from here on
+    from rootfs_rules import RULES as ROOTFS_RULES  # noqa: PLC0415
+
+    wheels = [
+        _row(rule.name, (*rule.patterns, *(f"bin/{name}" for name in rule.scripts)), rule.reason)
+        for rule in RULES
+    ]
+    others = [_row(name, (looked_at,), reason) for name, (looked_at, reason) in OTHERS.items()]
+    roots = [_row(name, patterns, reason) for name, (patterns, reason) in ROOTFS_RULES.items()]
+    table = ["", "| Rule | Drops | Because |", "|---|---|---|"]
+    return "\n".join([HEAD.rstrip(), *table, *wheels, *others, ROOT_HEAD.rstrip(), *table, *roots, ""])
+
+
+def _row(name: str, patterns: tuple[str, ...], reason: str) -> str:
+    shown = " ".join(f"`{pattern}`".replace("|", "\\|") for pattern in patterns) or "all but bytecode"
+    return f"| `{name}` | {shown} | {reason} |"
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "pruning.md").write_text(page())
