@@ -40,7 +40,10 @@ bench: env system  ## overhead of the embedded engine, as ratios in one run
 stress: env system  ## kill -9 parts of the embedded engine 30 times and count what survives
 	@$(BIN)/python tests/engine/stress.py
 
-fix: env  ## mend what the linter can mend
+corpus: env system  ## prune the packages that services use most, import and call all of them: N of M
+	@$(BIN)/python -m tests.corpus
+
+fix: env  ## fix what the linter can fix
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
@@ -73,4 +76,4 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 system:
 	@sh .ci/packages buildah skopeo runc mmdebstrap tini iproute2 git docker-registry
 
-.PHONY: help build test check lint bench stress fix lock doctor clean env system
+.PHONY: help build test check lint bench stress corpus fix lock doctor clean env system
