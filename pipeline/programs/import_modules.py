@@ -1,4 +1,4 @@
-"""Import every module of every distribution, each distribution in a process of its own.
+"""Import every module of every distribution, in one process for each processor.
 
     import_modules.py [--site DIR] [--only NAME]…
 
@@ -16,7 +16,6 @@ import sys
 import sysconfig
 import tempfile
 import threading
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -57,13 +56,18 @@ def modules(site: Path) -> list[list[str]]:
     return [sorted(names) for _, names in sorted(groups.items())]
 
 
-def import_groups(groups: Iterable[list[str]]) -> Results:
-    """Import groups of modules, as many at once as there are processors."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return {name: error for found in pool.map(import_group, groups) for name, error in found.items()}
+def import_groups(groups: list[list[str]]) -> Results:
+    """Import groups of modules, dealt to as many processes as there are processors.
+
+    What many distributions need is then loaded once for each processor, not once for each of them.
+    """
+    processors = os.cpu_count() or 1
+    shares = [[name for group in groups[start::processors] for name in group] for start in range(processors)]
+    with ThreadPoolExecutor(processors) as pool:
+        return {name: error for found in pool.map(_import_share, shares) for name, error in found.items()}
 
 
-def import_group(names: list[str]) -> Results:
+def _import_share(names: list[str]) -> Results:
     """Import modules in one process, in a new one after each that ends or hangs it."""
     results: Results = {}
     while left := names[len(results) :]:

@@ -105,17 +105,18 @@ class Needs:
         module = module_name(path) or PurePosixPath(path).stem
         reading = read_source(source, module, package=path.endswith("/__init__.py"))
         for imported in reading.imports:
-            self._import(imported.name, f"{path} imports it")
+            self._import(imported.name, f"{path} imports it", path)
         for text in reading.strings:
             self._string(text, path, module)
 
-    def _import(self, name: str, why: str) -> None:
+    def _import(self, name: str, why: str, user: str = "") -> None:
         """Keep a module and the packages that it is in."""
         parts = name.split(".")
         if name not in self.modules:
             return
         for end in range(1, len(parts) + 1):
-            if path := self.modules.get(".".join(parts[:end])):
+            path = self.modules.get(".".join(parts[:end]))
+            if path and user not in self.matched[path].offered_by:
                 self.spare(path, why)
 
     def _string(self, text: str, path: str, module: str) -> None:
@@ -126,7 +127,7 @@ class Needs:
             stripped = dotted.lstrip(".")
             inside = module.split(".")
             for end in range(len(inside) + 1):
-                self._import(".".join([*inside[:end], stripped]), why)
+                self._import(".".join([*inside[:end], stripped]), why, path)
         owner = self.owners.get(path, "")
         ending = ENDING.search(text)
         found = [*self.data.get((owner, PurePosixPath(text).name), ())]

@@ -16,6 +16,8 @@ class Rule:
     """Regular expression that a file must contain to be dropped; "" for any file."""
     specific: bool = False
     """Written for one package after reading it: that its code names a data file is no reason to keep it."""
+    offered_by: tuple[str, ...] = ()
+    """Modules that load on request what the rule drops and do not use it: no reason to keep it."""
     scripts: tuple[str, ...] = ()
     """Console scripts that go with the rule: their entry points are no reason to keep a module."""
 
@@ -73,7 +75,6 @@ RULES = (
         (
             "numpy/_core/include/**",
             "numpy/_core/lib/**",
-            "numpy/f2py/src/**",
             "numpy/random/lib/**",
             "numpy/random/_examples/**",
             "numpy/_core/_*_tests.*.so",
@@ -82,6 +83,14 @@ RULES = (
         ),
         "for compiling extensions against numpy, and modules that only its own tests load",
         specific=True,
+    ),
+    Rule(
+        "numpy-f2py",
+        ("numpy/f2py/**",),
+        "translates Fortran for compilers; numpy itself only offers it as an attribute",
+        specific=True,
+        offered_by=("numpy/__init__.py",),
+        scripts=("f2py",),
     ),
     Rule("tests", ("**/tests/**", "**/conftest.py"), "tests of the packages themselves"),
     Rule(

@@ -153,6 +153,20 @@ def test_a_module_that_kept_code_imports_stays(demo, user, text):
     assert f"MB  tests, demo 1: {kept['why']}" in demo.said
 
 
+def test_what_a_package_only_offers_goes_unless_an_import_asks_for_it(demo):
+    """numpy.f2py is dropped where only numpy names it, and stays where importing a package loads it."""
+    lazy = "def __getattr__(name):\n    import numpy.f2py as f2py\n    return f2py\n"
+    demo.write({"numpy/__init__.py": lazy, "numpy/f2py/__init__.py": ""})
+    user = {"demo/__init__.py": "import numpy\nvars().update(a=getattr(numpy, 'f2' + 'py'))\n"}
+
+    demo.prune(*NO_SYMBOLS)
+    assert demo.left() == {"numpy/__init__.py"}
+
+    demo.write({"numpy/f2py/__init__.py": "", **user})
+    demo.prune(*NO_SYMBOLS)
+    assert demo.left() == {"numpy/__init__.py", "numpy/f2py/__init__.py", "demo/__init__.py"}
+
+
 def test_an_import_for_type_checkers_keeps_nothing(demo):
     """What only a type checker reads is no need."""
     text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import demo.tests.kit\n"
