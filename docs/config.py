@@ -21,7 +21,20 @@ HEAD = """# The keys of `[tool.wheelhouse]`
 
 Written by `python docs/config.py`; a test compares. A service declares its image in its own
 pyproject.toml and nowhere else. An unknown key or a wrong value is one error that names the key,
-what was found, what is legal and the near miss. `app/pyproject.toml` is a whole example.
+what was found, what is legal and the near miss. `app/pyproject.toml` is a whole example. The smallest one:
+
+```toml
+[project]
+name = "demo"
+version = "1.0"
+dependencies = ["fastapi", "uvicorn"]
+
+[tool.wheelhouse]
+command = ["uvicorn", "demo.main:app", "--host", "0.0.0.0", "--port", "8000"]
+packages = ["demo"]
+
+[tool.wheelhouse.variants.api]
+```
 """
 
 
