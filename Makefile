@@ -37,6 +37,9 @@ lint: env  ## style and types
 bench: env system  ## overhead of the embedded engine, as ratios in one run
 	@$(BIN)/python tests/engine/bench.py
 
+test-dagger: env  ## ask the Dagger engine that answers what the tests ask the embedded one
+	@$(BIN)/pytest -q -rs --engine=dagger tests/engine/conformance tests/e2e/test_commits.py tests/e2e/test_readme.py
+
 stress: env system  ## kill -9 parts of the embedded engine 30 times and count what survives
 	@$(BIN)/python tests/engine/stress.py
 
@@ -76,4 +79,4 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 system:
 	@sh .ci/packages buildah skopeo runc mmdebstrap tini iproute2 git docker-registry
 
-.PHONY: help build test check lint bench stress corpus fix lock doctor clean env system
+.PHONY: help build test test-dagger check lint bench stress corpus fix lock doctor clean env system

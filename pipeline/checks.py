@@ -10,6 +10,7 @@ from dagger import dag
 
 from pipeline.branches import at_once
 from pipeline.builder import Builder, program_files
+from pipeline.client import without_engine
 from pipeline.config import Config
 from pipeline.errors import ChecksFailedError
 from pipeline.images import APP, INSTALLER, MODELS, USER, VENV, health_probe
@@ -149,7 +150,7 @@ def supervised(subject: Subject) -> dagger.Service:
         .without_docker_healthcheck()
         .with_exposed_port(SUPERVISOR)
         .with_default_args(command)
-        .as_service()
+        .as_service(**without_engine())
     )
 
 
@@ -171,7 +172,7 @@ async def _own_tests(builder: Builder, subject: Subject) -> Outcome:
         .with_mounted_directory("/programs", program_files("time_limit.py"))
         .with_env_variable("COVERAGE_FILE", "/out/.coverage")
     )
-    return await _outcome("tests", container.with_exec(run, expect=dagger.ReturnType.ANY))
+    return await _outcome("tests", container.with_exec(run, expect=dagger.ReturnType.ANY, **without_engine()))
 
 
 async def _on_gpu(builder: Builder, subject: Subject) -> Outcome:
@@ -183,7 +184,7 @@ async def _on_gpu(builder: Builder, subject: Subject) -> Outcome:
         .with_mounted_temp("/tmp")  # noqa: S108 - the path inside the container
         .with_directory("/out", dag.directory(), owner=USER)
         .experimental_with_all_gp_us()
-        .with_exec(run, expect=dagger.ReturnType.ANY)
+        .with_exec(run, expect=dagger.ReturnType.ANY, **without_engine())
     )
     try:
         await container.exit_code()

@@ -1,9 +1,14 @@
 """Stage 8a of 8: a git repository in, what its tags and times say out."""
 
+from pathlib import PurePosixPath
+from typing import Final
+
 import dagger
 
 from pipeline.builder import Builder, program_files
 from pipeline.tags import Commit, GitState
+
+ENGINE_LOCK: Final = "dagger.lock"
 
 
 async def git_state(repository: dagger.GitRepository, *, with_branch: bool = False) -> GitState:
@@ -26,8 +31,20 @@ async def git_state(repository: dagger.GitRepository, *, with_branch: bool = Fal
         tags=tuple(tags),
         known=tuple(known),
         branch=await _branch(repository, sha) if with_branch else "",
-        dirty=not remote and not await repository.uncommitted().is_empty(),
+        dirty=not remote and await _changed(repository.uncommitted()),
     )
+
+
+async def _changed(changes: dagger.Changeset) -> bool:
+    """Return whether anything is uncommitted.
+
+    Engines since 1.0 leave their own lock file out of what they read from the host, so a committed one
+    seems to be removed.
+    """
+    if await changes.is_empty():
+        return False
+    removed = [path for path in await changes.removed_paths() if PurePosixPath(path).name != ENGINE_LOCK]
+    return bool(removed or await changes.added_paths() or await changes.modified_paths())
 
 
 async def commit_time(builder: Builder, repository: dagger.GitRepository, commit: Commit) -> int:

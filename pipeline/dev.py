@@ -9,6 +9,7 @@ from pipeline import source as sources
 from pipeline.assembly import Assembly
 from pipeline.builder import program_files
 from pipeline.checks import TEST_PACKAGES, installed_packages
+from pipeline.client import without_engine
 from pipeline.errors import PipelineError
 from pipeline.images import APP, USER
 from pipeline.variants import Base, Variant
@@ -50,7 +51,7 @@ async def live_service(assembly: Assembly, variant: Variant, *, debug_port: int,
         # An edit that breaks the service must not end it.
         .without_docker_healthcheck()
     )
-    return (image.with_exposed_port(debug_port) if debug_port else image).as_service()
+    return (image.with_exposed_port(debug_port) if debug_port else image).as_service(**without_engine())
 
 
 async def send_source(assembly: Assembly, now: str) -> str:

@@ -1,4 +1,4 @@
-"""What `dagger check` runs: this repository's own tools, the tests and the promises of each image."""
+"""What `dagger check` runs: tests and policies of each image. Called by name: this repository's tools."""
 
 import sys
 from typing import Annotated, Final
@@ -27,7 +27,7 @@ Repository = Annotated[
 
 @object_type
 class Checks:
-    """Everything that a change of this repository must pass."""
+    """Checks of a service's images; those of this repository are functions that nobody else's check lists."""
 
     source: dagger.Directory
     python_image: str = ""
@@ -48,20 +48,17 @@ class Checks:
     cache_registry: dagger.Service | None = None
 
     @function
-    @check
     async def lint(self, repository: Repository) -> str:
         """Lint the repository and compare its layout with the formatter's."""
         linted = self._tools(repository).with_exec(["ruff", "check", "."])
         return await linted.with_exec(["ruff", "format", "--check", "."]).stdout()
 
     @function
-    @check
     async def types(self, repository: Repository) -> str:
         """Check the types of the repository."""
         return await self._tools(repository).with_exec(["mypy"]).stdout()
 
     @function
-    @check
     async def unit(self, repository: Repository) -> str:
         """Run the repository's unit tests."""
         only = ["pytest", "-q", "-p", "no:cacheprovider", "-m", "not engine and not slow"]

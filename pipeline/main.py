@@ -24,6 +24,7 @@ from pipeline.arguments import (
 )
 from pipeline.artifacts import image_artifacts
 from pipeline.checks import test_outcomes, test_reports
+from pipeline.client import generate, up
 from pipeline.compare import Comparison, comparison
 from pipeline.dev import live_service, send_source
 from pipeline.evidence import Wanted, image_question, published
@@ -32,7 +33,7 @@ from pipeline.layers import layer_audit, layer_makers
 from pipeline.models import gate_table, model_cache
 from pipeline.proof import Proof, proven
 from pipeline.publish import Compression, promote_image
-from pipeline.refresh import fresh_locks
+from pipeline.refresh import fresh_locks, lock_changes
 from pipeline.report import Report, Told, reported
 from pipeline.reproduce import Place
 from pipeline.sbom import CYCLONEDX, SPDX, software_lists
@@ -83,6 +84,14 @@ class Wheelhouse:
         """Make the lock files anew; save them with -o into the service's folder."""
         return await fresh_locks(await assembly_of(self), upgrade=upgrade, now=str(time.time_ns()))
 
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
+    @generate
+    async def lock_changes(
+        self, at: Annotated[str, Doc("Folder of the service in the workspace")] = "app"
+    ) -> dagger.Changeset:
+        """Create missing lock entries as a change of the workspace: `dagger generate` applies it."""
+        return await lock_changes(await assembly_of(self), at=at, now=str(time.time_ns()))
+
     @function
     async def wheels(self, variant: Which = Variant.CPU) -> dagger.Directory:
         """Make every wheel that a variant needs, each checked by its hash."""
@@ -106,6 +115,7 @@ class Wheelhouse:
         return await image_artifacts(await assembly_of(self), variant, base)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
+    @up
     async def dev(
         self, variant: Which = Variant.CPU, debug_port: Annotated[int, Doc("Port for debugpy; 0: none")] = 0
     ) -> dagger.Service:
@@ -311,7 +321,7 @@ class Wheelhouse:
 
     @function
     def checks(self) -> Checks:
-        """Group what `dagger check` runs: lint, types, unit tests, each image's tests and promises."""
+        """Group what `dagger check` runs, each image's tests and policies, with this repository's own."""
         return Checks(**copied(self))
 
     def _settings(self) -> dict[str, str]:

@@ -42,6 +42,13 @@ async def fresh_locks(assembly: Assembly, *, upgrade: bool, now: str) -> dagger.
     return locks.with_file("models.lock", kitchen.fresh_lock(pyproject, now))
 
 
+async def lock_changes(assembly: Assembly, *, at: str, now: str) -> dagger.Changeset:
+    """Return fresh locks as a change of the workspace that has the service in the folder `at`."""
+    before = dag.directory().with_directory(at, assembly.source)
+    locks = await fresh_locks(assembly, upgrade=False, now=now)
+    return before.with_directory(at, locks).changes(before)
+
+
 async def _require_accepted(locks: dagger.Directory, config: Config) -> None:
     """Check that a build reads what was written: an error now, not after it was committed."""
     for name in config.service.variants:

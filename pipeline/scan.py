@@ -7,6 +7,7 @@ import dagger
 from dagger import dag
 
 from pipeline.builder import Builder, text_file
+from pipeline.client import without_engine
 from pipeline.errors import ChecksFailedError
 from pipeline.feed import Feed
 from pipeline.packages import with_packages, with_programs
@@ -167,6 +168,11 @@ def _report(container: dagger.Container, scanner: Scanner, image: str, now: str)
         .with_new_file(REPORT, "", permissions=0o666)
         .with_env_variable("WHEELHOUSE_NOW", now)
         # Findings give an exit status of their own; a report that is none is judged by its reader.
-        .with_exec(list(COMMANDS[scanner]), use_entrypoint=True, expect=dagger.ReturnType.ANY)
+        .with_exec(
+            list(COMMANDS[scanner]),
+            use_entrypoint=True,
+            expect=dagger.ReturnType.ANY,
+            **without_engine(),
+        )
         .file(REPORT)
     )

@@ -14,6 +14,7 @@ from pipeline.archives import packed_archive, raw_archive
 from pipeline.assembly import Assembly
 from pipeline.branches import at_once
 from pipeline.builder import EPOCH, Builder, program_files, text_file
+from pipeline.client import without_engine
 from pipeline.cuda import cuda_labels
 from pipeline.errors import ChecksFailedError
 from pipeline.images import VENV, base_labels, image_labels
@@ -156,7 +157,9 @@ async def _static(builder: Builder, subject: Judged) -> list[Check]:
 async def _imports(image: dagger.Container) -> list[Check]:
     """Judge whether every top-level module can be imported in the image as it is."""
     run = image.with_mounted_directory("/programs", program_files("prove_imports.py")).with_exec(
-        [f"{VENV}/bin/python", "/programs/prove_imports.py"], expect=dagger.ReturnType.ANY
+        [f"{VENV}/bin/python", "/programs/prove_imports.py"],
+        expect=dagger.ReturnType.ANY,
+        **without_engine(),
     )
     try:
         output, failed = (await run.stderr()).strip().splitlines(), await run.exit_code() != 0
@@ -178,7 +181,8 @@ async def _imports(image: dagger.Container) -> list[Check]:
 async def _started(builder: Builder, subject: Judged) -> list[Check]:
     """Judge the started service, where the engine grants the privileges to confine it with."""
     trial = (await _with_image(builder, subject)).with_mounted_directory("/image", subject.image.rootfs())
-    run = trial.with_exec([*TRIAL, "--root", "/image", "--out", "/out.json"], insecure_root_capabilities=True)
+    command = [*TRIAL, "--root", "/image", "--out", "/out.json"]
+    run = trial.with_exec(command, insecure_root_capabilities=True, **without_engine())
     try:
         checks: list[Check] = json.loads(await run.file("/out.json").contents())
     except dagger.ExecError:

@@ -5,6 +5,7 @@ from typing import Final
 import dagger
 
 from pipeline.builder import EPOCH, Builder, text_file
+from pipeline.client import without_engine
 from pipeline.lock import Lock
 
 DOWNLOAD: Final = ("python3", "/programs/download_wheels.py")
@@ -37,7 +38,7 @@ def _compiled(builder: Builder, sources: str, build_packages: tuple[str, ...]) -
         builder.online(builder.compiler(build_packages, "compile_wheels.py"))
         .with_env_variable("SOURCE_DATE_EPOCH", str(EPOCH))
         .with_mounted_file("/in/sources.txt", text_file("sources.txt", sources))
-        .with_exec(["python3", "/programs/compile_wheels.py", "/in/sources.txt", "/out"])
+        .with_exec(["python3", "/programs/compile_wheels.py", "/in/sources.txt", "/out"], **without_engine())
         .directory("/out")
     )
 

@@ -1,12 +1,12 @@
-"""The lines of the README do what they say, on the embedded engine."""
+"""The lines of the README do what they say, on either engine."""
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.engines import wheelhouse
 
 ROOT = Path(__file__).parents[2]
 LINES = re.findall(r"^    (dagger call [^\n#]*)", (ROOT / "README.md").read_text(), re.MULTILINE)
@@ -16,15 +16,14 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 
 def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a line as it is pasted, with the embedded engine, output below a folder."""
+    """Run a line as it is pasted, with the chosen engine, output below a folder."""
     words = [word.replace("out/", f"{folder}/out/") for word in line.split()[1:]]
     at = ROOT
     if "-m" in words:  # a service of somebody else, whose folder is the working folder
         words[words.index("-m") + 1] = str(ROOT)
         at = ROOT / "app"
-    command = [sys.executable, "-m", "pipeline.engine", "--engine=embedded", "-s", *words]
-    environ = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=at, env=environ)
+    command = wheelhouse("-s", *words)
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=at)
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if not any(word in line for word in PARSED)])

@@ -1,9 +1,10 @@
-"""One session for all questions: of DAGGER_SESSION_PORT if it is set, else of the embedded engine.
+"""One session for all questions: of `--engine`, or of DAGGER_SESSION_PORT where it is set.
 
 BASE names the image; it needs a shell, `stat`, `sleep` and Python 3.
 """
 
 import os
+import shutil
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from dagger import dag
 
 from pipeline.engine.progress import SilentProgress
 from pipeline.engine.session import Session
+from tests.engines import engine
 
 BASE = os.environ.get("BASE", "python:3.13-slim")
 
@@ -22,7 +24,9 @@ BASE = os.environ.get("BASE", "python:3.13-slim")
 @pytest.fixture
 async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """Connect the client to the engine under test."""
-    if os.environ.get("DAGGER_SESSION_PORT"):
+    if program := shutil.which("dagger") if engine() == "dagger" else None:
+        monkeypatch.setenv("_EXPERIMENTAL_DAGGER_CLI_BIN", program)
+    if program or os.environ.get("DAGGER_SESSION_PORT"):
         async with dagger.connection():
             yield
         return
