@@ -11,6 +11,7 @@ from dagger import dag
 from pipeline.archives import packed_archive
 from pipeline.assembly import Assembly
 from pipeline.builder import program_files, text_file
+from pipeline.errors import ConfigError
 from pipeline.layers import layer_makers
 from pipeline.naive import Naive, naive
 from pipeline.packages import with_packages
@@ -67,10 +68,17 @@ async def comparison(assembly: Assembly, wanted: Comparison) -> dagger.Directory
     Built one after the other, so that they do not compete. What is not measured is null, with a reason.
 
     Raises:
-        ConfigError: the variant is not declared, or torch is asked for without a model from a hub.
+        ConfigError: the variant is not declared, the service does not speak HTTP, or torch is asked for
+            without a model from a hub.
         dagger.ExecError: an image cannot be built.
 
     """
+    if assembly.config.service.protocol != "http":
+        raise ConfigError.of(
+            f"protocol = {assembly.config.service.protocol!r}",
+            expected="a service that says by HTTP when it is ready: starts are measured by that",
+            do="Compare another service.",
+        )
     await assembly.builder.base().sync()
     recipe = await naive(assembly, wanted.variant, base=wanted.naive_base, torch=wanted.torch)
     await dag.container().from_(recipe.base).sync()
