@@ -1,5 +1,6 @@
 """What is asked of a service that does not speak HTTP: gRPC, any other TCP protocol, or none at all."""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from service_check.checks import (
+    ACCEPTED_S,
     CLIENTS,
     PAUSE_S,
     START_S,
@@ -95,8 +97,10 @@ def at_once(answers: Check, target: Target) -> str:
 def survives_nonsense(answers: Check, target: Target) -> str:
     """Send bytes of no protocol and hang up, more than once; the service goes on."""
     for nonsense in (b"\0" * 4096, b"\xff" * 4096, b"GET / HTTP/1.0\r\n\r\n"):
-        with target.client.connect() as connection:
+        # Refused or hung up on: what follows says whether it goes on.
+        with contextlib.suppress(OSError), target.client.connect() as connection:
             connection.sendall(nonsense)
+    time.sleep(ACCEPTED_S)
     if not (state := target.state())["running"]:
         return f"ended with exit code {state['exit_code']}: {last_lines(target)}"
     return answers(target)

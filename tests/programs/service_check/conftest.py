@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +40,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def supervised(port: int, *command: str, **environ: str) -> Iterator[str]:
+def supervised(port: int, *command: str, probe: Sequence[str] = (), **environ: str) -> Iterator[str]:
     """Run a command under the supervisor; give the supervisor's address."""
     control = free_port()
-    words = [sys.executable, str(PROGRAMS / "supervise.py"), "--port", str(control), "--", *command]
+    words = [sys.executable, str(PROGRAMS / "supervise.py"), "--port", str(control)]
+    words += ["--probe", json.dumps(probe), "--", *command]
     env = {**os.environ, "PORT": str(port), **environ}
     with subprocess.Popen(words, env=env, cwd=SERVICE, stdout=subprocess.DEVNULL) as process:
         address = f"http://127.0.0.1:{control}"
@@ -66,6 +67,25 @@ def judge(tmp_path: Path) -> Callable[..., Verdict]:
         command += ["--health", "/health", "--ready", "/health", "--out", str(tmp_path)]
         command += ["--reference", str(tmp_path / "reference.json")] if reference else []
         with supervised(port, sys.executable, "-m", "embedder", FAULT=fault) as address:
+            command += ["--supervisor", address, "--seconds", str(seconds)]
+            env = {"PYTHONPATH": str(PROGRAMS), "PATH": os.environ["PATH"]}
+            code = subprocess.run(command, check=False, env=env, capture_output=True).returncode
+        return _verdict(code, tmp_path)
+
+    return run
+
+
+@pytest.fixture
+def judge_plain(tmp_path: Path) -> Callable[..., Verdict]:
+    """Give a function that starts a program without HTTP, its port in PORT, and returns the verdict."""
+
+    def run(protocol: str, program: str, probe: str = "", seconds: float = 60) -> Verdict:
+        port = free_port()
+        command = [sys.executable, "-m", "service_check", "--base", f"http://127.0.0.1:{port}"]
+        command += ["--health", "", "--ready", "", "--out", str(tmp_path), "--protocol", protocol]
+        command += ["--probe"] if probe else []
+        health = [sys.executable, "-c", probe] if probe else []
+        with supervised(port, sys.executable, "-u", "-c", program, probe=health) as address:
             command += ["--supervisor", address, "--seconds", str(seconds)]
             env = {"PYTHONPATH": str(PROGRAMS), "PATH": os.environ["PATH"]}
             code = subprocess.run(command, check=False, env=env, capture_output=True).returncode
