@@ -6,6 +6,7 @@ import sys
 from typing import Final
 
 from rag.errors import ServiceError
+from rag.lean import skip_models
 from rag.local import start_loading
 from rag.settings import Settings
 
@@ -24,8 +25,7 @@ def main() -> None:
     _explain(sys.argv[1:])
     # What is imported stays for good: looking for garbage meanwhile costs 8 % of the start.
     gc.disable()
-    # FastAPI imports pydantic's version 1 only to refuse its models, and copes without: 10 % of the start.
-    sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
+    skip_models()
     try:
         settings = Settings.from_environment(os.environ)
         model = start_loading(settings)

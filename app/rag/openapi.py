@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from rag import responses as shapes
+from rag.lean import import_models
 from rag.limits import OPEN
 
 DESCRIPTION: Final = """\
@@ -62,6 +63,7 @@ REF: Final = "#/components/schemas/{model}"
 
 def document(app: FastAPI, *, needs_key: bool) -> dict[str, Any]:
     """Return the OpenAPI document of the application."""
+    import_models()
     content = get_openapi(
         title=app.title, version=app.version, description=DESCRIPTION, routes=app.router.routes
     )
