@@ -22,9 +22,9 @@ kind = {{"x86_64": "libc6,x86-64", "aarch64": "libc6,AArch64"}}.get(os.uname().m
 for folder in dict.fromkeys([*folders, "/usr/lib64", "/usr/lib"]):
     names = [name for name in sorted(os.listdir(folder), reverse=True) if ".so" in name] \\
         if os.path.isdir(folder) else []
-    # A link of the shorter name, the soname, stands for the file that it leads to.
-    targets = {{os.readlink(os.path.join(folder, name)) for name in names
-               if os.path.islink(os.path.join(folder, name))}}
+    # A link named as the soname stands for the file that it leads to.
+    links = [os.path.join(folder, name) for name in names if ".so." in name]
+    targets = {{os.readlink(link) for link in links if os.path.islink(link)}}
     for name in names:
         if name.startswith("lib") and name not in targets:
             print(f"\\t{{name}} ({{kind}}) => {{folder}}/{{name}}")
