@@ -54,11 +54,12 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 @click.pass_obj
 def call(settings: Any, words: tuple[str, ...]) -> int:
     """Call one or more functions, each on the result of the one before."""
-    from pipeline.engine.cli import calling  # noqa: PLC0415 - see above
+    from pipeline.engine.cli import calling, command_line  # noqa: PLC0415 - see above
 
     _take_engine_flag(settings, words)
     _hand_over(settings)
-    return calling.call(words, settings)
+    elsewhere = _fetched("call", command_line.module_reference(words), settings)
+    return calling.call(words, settings) if elsewhere is None else elsewhere
 
 
 @cli.command()
@@ -70,7 +71,8 @@ def functions(settings: Any, words: tuple[str, ...], reference: str | None) -> i
     from pipeline.engine.cli import calling  # noqa: PLC0415 - see above
 
     _hand_over(settings)
-    return calling.functions(words, reference, settings)
+    elsewhere = _fetched("functions", reference, settings)
+    return calling.functions(words, reference, settings) if elsewhere is None else elsewhere
 
 
 @cli.command()
@@ -86,7 +88,8 @@ def check(settings: Any, /, **choice: Any) -> int:
     from pipeline.engine.cli import checking  # noqa: PLC0415 - see above
 
     _hand_over(settings)
-    return checking.check(checking.Choice(**choice), settings)
+    elsewhere = _fetched("check", choice["reference"], settings)
+    return checking.check(checking.Choice(**choice), settings) if elsewhere is None else elsewhere
 
 
 @cli.command(**_RAW)
@@ -205,6 +208,13 @@ def _take_engine_flag(settings: Any, words: Sequence[str]) -> None:
             settings.engine = word.removeprefix("--engine=")
         elif word == "--engine" and index + 1 < len(words):
             settings.engine = words[index + 1]
+
+
+def _fetched(verb: str, reference: str | None, settings: Any) -> int | None:
+    """Run the command in a container if its module comes from elsewhere; None where it does not."""
+    from pipeline.engine.cli import fetched  # noqa: PLC0415 - see above
+
+    return fetched.run(verb, reference, settings) if fetched.is_fetched(reference, settings) else None
 
 
 def _hand_over(settings: Any) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipeline.engine.cli.command_line import Chain, module_reference, parse_chain
+from pipeline.engine.cli.failures import CommandError
+from pipeline.engine.cli.fetched import is_fetched
 from pipeline.engine.cli.flags import Option
 from pipeline.engine.cli.helptext import command_help, function_help, option_table
 from pipeline.engine.cli.project import (
@@ -33,6 +35,8 @@ def plan(words: Sequence[str], settings: Settings) -> int:
     if not left or all(word in _HELP for word in left):
         sys.stdout.write(_help())
         return 0
+    if is_fetched(module_reference(left), settings):
+        raise CommandError("a plan runs the module's code here: clone the module and pass -m FOLDER.")
     project = open_project(module_reference(left), settings)
     chain = parse_chain(left, project.types, PATH, project.defaults)
     settings.update(chain.options)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from pipeline.engine.cli.command_line import Defaults, ModuleTypes
 from pipeline.engine.cli.core import CoreTypes
@@ -25,6 +25,7 @@ from pipeline.engine.cli.environment import (
 from pipeline.engine.cli.failures import EXIT_CANCELED, UsageError, report, with_disk_named
 from pipeline.engine.cli.introspect import OwnTypes
 from pipeline.engine.cli.names import near_miss
+from pipeline.engine.cli.remote import COPY
 from pipeline.engine.progress import MODES, Progress, open_progress
 
 if TYPE_CHECKING:
@@ -123,8 +124,13 @@ async def open_session(
 ) -> "AsyncIterator[Session]":
     """Open the engine for one command and let the client find it; `module` is the one whose functions run."""
     from pipeline.engine.cli.connection import join_client  # noqa: PLC0415 - see below
+    from pipeline.engine.cli.fetched import Outside  # noqa: PLC0415 - see below
     from pipeline.engine.session import Session  # noqa: PLC0415 - commands without an engine never load it
 
+    if COPY in settings.environ:
+        yield cast("Session", Outside(settings.environ))
+        await _close_client()
+        return
     progress = settings.open_progress()
     try:
         async with Session.open(

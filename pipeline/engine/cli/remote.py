@@ -17,6 +17,8 @@ from pipeline.engine.store import Store
 
 REMOTE: Final = re.compile(r"(?:https?|ssh|git)://|git@|(?:github\.com|gitlab\.com|bitbucket\.org)/")
 """How a module of elsewhere begins. Source: the address forms of `dagger -m`, v0.21."""
+COPY: Final = "WHEELHOUSE_MODULE_COPY"
+"""Variable that says, in the container of a fetched module, where it is."""
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
@@ -59,6 +61,8 @@ def local_copy(reference: str, workdir: Path) -> Path:
         ModuleLoadError: git cannot fetch it; says what git said.
 
     """
+    if given := os.environ.get(COPY):
+        return Path(given)
     remote = Remote.parse(reference)
     name = hashlib.sha256(f"{remote.url}@{remote.ref}".encode()).hexdigest()[:24]
     store = Store.open(os.environ)
