@@ -7,7 +7,7 @@ Python and this package, all read-only. The process is nobody, without capabilit
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,6 +41,8 @@ class Sandboxed:
     workdir: Path
     """Exists in the container, empty, so that relative paths mean what they mean outside."""
     readable: Sequence[Path] = ()
+    kept: Mapping[str, Path] = field(default_factory=dict)
+    """Folders of this machine that it may write to, by their path in the container."""
     places: Sequence[Path] = ()
     """Empty folders that it may write to, next to its working folder."""
 
@@ -51,6 +53,10 @@ async def run(engine: "Engine", process: Sandboxed, folder: Path, sink: Sink) ->
     bundle.mkdir(mode=0o700)
     mounts = [*_system(root, engine.environ.get("SSL_CERT_FILE", "")), *_python()]
     mounts += [bind(str(one), str(one), read_only=True) for one in process.readable]
+    for at, one in process.kept.items():
+        one.mkdir(exist_ok=True)
+        os.chown(one, NOBODY, NOBODY)
+        mounts.append(bind(str(one), at))
     document = await learn(engine.buildah, engine.store)
     args = list(process.args)
     if init := init_program():

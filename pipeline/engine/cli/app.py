@@ -212,9 +212,13 @@ def _take_engine_flag(settings: Any, words: Sequence[str]) -> None:
 
 def _fetched(verb: str, reference: str | None, settings: Any) -> int | None:
     """Run the command in a container if its module comes from elsewhere; None where it does not."""
-    from pipeline.engine.cli import fetched  # noqa: PLC0415 - see above
+    from pipeline.engine.cli.remote import is_fetched  # noqa: PLC0415 - see above
 
-    return fetched.run(verb, reference, settings) if fetched.is_fetched(reference, settings) else None
+    if not is_fetched(reference, settings.environ):
+        return None
+    from pipeline.engine.cli import fetched  # noqa: PLC0415 - only for modules of elsewhere
+
+    return fetched.run(verb, reference, settings)
 
 
 def _hand_over(settings: Any) -> None:

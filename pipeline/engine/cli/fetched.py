@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from graphql import GraphQLError
 
@@ -16,20 +16,19 @@ from pipeline.engine.cli.environment import read_config
 from pipeline.engine.cli.failures import CommandError
 from pipeline.engine.cli.guard import Guard
 from pipeline.engine.cli.project import Settings, announce, open_session, run_until_done
-from pipeline.engine.cli.remote import COPY, REMOTE, local_copy
+from pipeline.engine.cli.remote import COPY, local_copy
+from pipeline.engine.cli.requirements import PREFIX
 from pipeline.engine.documents import parse
 from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.listening import Answer, listen
 from pipeline.engine.privileges import ROOTLESS_UID
+from pipeline.engine.store import FORMAT
 
 if TYPE_CHECKING:
     from pipeline.engine.session import Session
 
 
-def is_fetched(reference: str | None, settings: Settings) -> bool:
-    """Tell whether a module is of elsewhere, and this process not already the one that runs it."""
-    reference = reference or settings.environ.get("DAGGER_MODULE")
-    return bool(reference and REMOTE.match(reference)) and COPY not in settings.environ
+STORE: Final = "/tmp/store"  # noqa: S108 - of the container
 
 
 def run(verb: str, reference: str | None, settings: Settings) -> int:
@@ -83,12 +82,16 @@ async def _inside(
         COPY: str(command.place),
         "DAGGER_MODULE": command.reference,
         ROOTLESS_UID: str(sandbox.NOBODY),  # no second user namespace
-        "WHEELHOUSE_STORE": "/tmp/store",  # noqa: S108 - of the container
+        "WHEELHOUSE_STORE": STORE,
     }
     flags = ["--engine=embedded", *(["--debug"] if settings.debug else []), "--silent"]
-    places = [Path(one).parent for one in guard.outputs]
+    # Its packages are installed inside, too, and kept: for this module alone.
+    name = f"{PREFIX}{guard.module.name}"
+    session.engine.store.used(name)
+    kept = {f"{STORE}/{FORMAT}/modules": session.engine.store.modules / name}
+    places = [Path(STORE, FORMAT), *(Path(one).parent for one in guard.outputs)]
     args = [sys.executable, "-m", "pipeline.engine", *flags, *command.words]
-    process = sandbox.Sandboxed(args, environ, settings.workdir, (guard.module,), places)
+    process = sandbox.Sandboxed(args, environ, settings.workdir, (guard.module,), kept, places)
 
     def show(stream: str, data: bytes) -> None:
         to = sys.stdout if stream == "stdout" else sys.stderr

@@ -6,7 +6,6 @@ from typing import Final
 
 from pipeline.engine.cli.command_line import Chain, module_reference, parse_chain
 from pipeline.engine.cli.failures import CommandError
-from pipeline.engine.cli.fetched import is_fetched
 from pipeline.engine.cli.flags import Option
 from pipeline.engine.cli.helptext import command_help, function_help, option_table
 from pipeline.engine.cli.project import (
@@ -17,6 +16,7 @@ from pipeline.engine.cli.project import (
     quiet_stdout,
     run_until_done,
 )
+from pipeline.engine.cli.remote import is_fetched
 from pipeline.engine.graph import Op
 
 PATH: Final = "wheelhouse plan"
@@ -35,7 +35,7 @@ def plan(words: Sequence[str], settings: Settings) -> int:
     if not left or all(word in _HELP for word in left):
         sys.stdout.write(_help())
         return 0
-    if is_fetched(module_reference(left), settings):
+    if is_fetched(module_reference(left), settings.environ):
         raise CommandError("a plan runs the module's code here: clone the module and pass -m FOLDER.")
     project = open_project(module_reference(left), settings)
     chain = parse_chain(left, project.types, PATH, project.defaults)

@@ -26,6 +26,7 @@ from pipeline.engine.cli.failures import EXIT_CANCELED, UsageError, report, with
 from pipeline.engine.cli.introspect import OwnTypes
 from pipeline.engine.cli.names import near_miss
 from pipeline.engine.cli.remote import COPY
+from pipeline.engine.cli.requirements import environment_of
 from pipeline.engine.progress import MODES, Progress, open_progress
 
 if TYPE_CHECKING:
@@ -103,7 +104,10 @@ def open_project(reference: str | None, settings: Settings) -> Project:
 
     config = find_module(reference or settings.environ.get("DAGGER_MODULE"), settings.workdir)
     defaults = load_defaults(config, settings.workdir)
+    packages = environment_of(config, settings.environ)
     enter_module_environment(module_environment(settings.environ))
+    if packages is not None:
+        sys.path.insert(0, str(packages))  # the module's own folders go before it
     with quiet_stdout():
         main = load_main_object(config, Store.open(settings.environ).root / "bytecode", hide=True)
     own = OwnTypes(main, config.name)
@@ -124,10 +128,11 @@ async def open_session(
 ) -> "AsyncIterator[Session]":
     """Open the engine for one command and let the client find it; `module` is the one whose functions run."""
     from pipeline.engine.cli.connection import join_client  # noqa: PLC0415 - see below
-    from pipeline.engine.cli.fetched import Outside  # noqa: PLC0415 - see below
     from pipeline.engine.session import Session  # noqa: PLC0415 - commands without an engine never load it
 
     if COPY in settings.environ:
+        from pipeline.engine.cli.fetched import Outside  # noqa: PLC0415 - only in a fetched module's container
+
         yield cast("Session", Outside(settings.environ))
         await _close_client()
         return

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -49,6 +49,12 @@ class Remote:
     def is_commit(self) -> bool:
         """Tell whether it names the same files for ever."""
         return bool(_COMMIT.fullmatch(self.ref))
+
+
+def is_fetched(reference: str | None, environ: Mapping[str, str]) -> bool:
+    """Tell whether a module is of elsewhere, and this process not already the one that runs it."""
+    reference = reference or environ.get("DAGGER_MODULE")
+    return bool(reference and REMOTE.match(reference)) and COPY not in environ
 
 
 def local_copy(reference: str, workdir: Path) -> Path:
