@@ -33,6 +33,8 @@ class ModuleConfig:
     package: str
     """Import name of the file with the main object."""
     class_name: str
+    dependencies: tuple[str, ...] = ()
+    """Names of the modules that it may call."""
 
 
 def module_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -75,7 +77,9 @@ def read_config(root: Path) -> ModuleConfig:
         )
     source = (root / config.get("source", ".")).resolve()
     package, class_name = _entry_point(source, name)
-    return ModuleConfig(name, root, source, package, class_name)
+    entries = config.get("dependencies") or []
+    names = tuple(str(one["name"]) for one in entries if isinstance(one, dict) and one.get("name"))
+    return ModuleConfig(name, root, source, package, class_name, names)
 
 
 def default_path(module: ModuleConfig, path: str) -> Path:

@@ -5,7 +5,9 @@ import importlib.util
 import os
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from pipeline.engine.cli.bytecode import keep_bytecode
 from pipeline.engine.cli.client import import_client
@@ -30,6 +32,7 @@ def load_main_object(config: ModuleConfig, bytecode: Path | None = None, *, hide
     import_client()
     if hide:
         hide_from_modules()
+    _refuse_dependencies(config)
     keep_bytecode(config.source.resolve(), bytecode)
     try:
         module = importlib.import_module(config.package)
@@ -46,6 +49,23 @@ def load_main_object(config: ModuleConfig, bytecode: Path | None = None, *, hide
         own = [n for n, value in vars(module).items() if hasattr(value, "__dagger_object_type__")]
         raise wrong_class(config, own)
     return found
+
+
+def _refuse_dependencies(config: ModuleConfig) -> None:
+    """Let a call of a dependency say why it is not there; a module that only declares one works."""
+    from dagger import Client  # noqa: PLC0415 - imported by now
+
+    for name in config.dependencies:
+        attribute = name.replace("-", "_")
+        if not hasattr(Client, attribute):
+            setattr(Client, attribute, property(partial(_refuse_dependency, config.name, name)))
+
+
+def _refuse_dependency(module: str, name: str, _client: object) -> NoReturn:
+    raise ModuleLoadError(
+        f"module {module} calls its dependency {name}: the embedded engine does not load dependencies. "
+        "Run the same command with a Dagger engine."
+    )
 
 
 def _make_importable(config: ModuleConfig) -> None:
