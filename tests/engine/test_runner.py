@@ -102,6 +102,7 @@ async def test_cancelling_ends_the_whole_group(tmp_path):
     await cancelled(task)
 
     await until(gone)
+    assert task.cancelled()
 
 
 async def test_cancelling_a_start_ends_the_whole_group(tmp_path, monkeypatch):
@@ -125,6 +126,7 @@ async def test_cancelling_a_start_ends_the_whole_group(tmp_path, monkeypatch):
     await cancelled(task)
 
     await until(gone)
+    assert task.cancelled()
 
 
 async def test_cancelling_twice_ends_the_whole_group(tmp_path):
@@ -149,6 +151,8 @@ async def test_cancelling_never_waits_for_pipes(script):
     await began.wait()
 
     await cancelled(task)
+
+    assert task.cancelled()
 
 
 async def test_missing_program_is_named():
