@@ -1,6 +1,7 @@
 """The program as a user starts it: verbs, exit codes, what stands on stdout."""
 
 import json
+import resource
 import shutil
 import signal
 import subprocess
