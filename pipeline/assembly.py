@@ -87,7 +87,6 @@ class Assembly:
         if pyproject is None:
             raise absent(await source.entries())
         config = Config.parse(pyproject)
-        await sources.require_paths(source, config)
         image = builder.image or f"python:{config.service.python}-slim"
         builder = replace(builder, image=image)
         cache = await Cache.of(shared) if shared else None
@@ -164,7 +163,13 @@ class Assembly:
 
     @once
     async def image(self, variant: Variant, base: Base) -> dagger.Container:
-        """Return the runtime image of a variant."""
+        """Return the runtime image of a variant.
+
+        Raises:
+            ConfigError: `packages` or `tests` names what the source does not have.
+
+        """
+        await sources.require_paths(self.source, self.config)
         await self.lock(variant)
         async with at_once() as group:
             # The long branches at once; their results are taken from memory below.
