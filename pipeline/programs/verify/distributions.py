@@ -2,6 +2,7 @@
 
 import csv
 import io
+import posixpath
 import re
 import zipfile
 from base64 import urlsafe_b64encode
@@ -137,21 +138,39 @@ def _installed(image: Image) -> dict[str, str]:
     return {canonicalize_name(match["name"]): match["version"] for match in matches if match}
 
 
-def recorded(image: Image) -> set[str]:
-    """Return the paths that the installed distributions list as their own."""
+def recorded(image: Image) -> dict[str, str]:
+    """Return the paths that the installed distributions list as their own, each with its hash, or ""."""
     records = [path for path in image.tree if path.startswith(SITE) and path.endswith(".dist-info/RECORD")]
     return {
-        f"{record.rpartition('/')[0].rpartition('/')[0]}/{row[0]}"
+        posixpath.normpath(posixpath.join(posixpath.dirname(record), "..", row[0])): row[1] if row[1:] else ""
         for record in records
         for row in csv.reader(io.StringIO(image.text(record)))
         if row
     }
 
 
+def records(subject: Subject) -> Seen:
+    """Compare what each RECORD lists with the files that are there."""
+    listed, wrong = recorded(subject.image), []
+    if not listed:
+        raise CannotTellError("the variant installs no packages")
+    for path, digest in sorted(listed.items()):
+        entry = subject.image.tree.get(path)
+        if entry is None and digest:
+            wrong.append(f"{path} is listed and not there")
+        elif entry and digest and digest != _encoded(subject.image.contents(entry)):
+            wrong.append(f"{path} has another hash than its RECORD says")
+    return Seen(wrong, f"{len(listed)} files")
+
+
+def _encoded(data: bytes) -> str:
+    """Return a hash as RECORD writes it. Source: PyPA's binary distribution format."""
+    return f"sha256={urlsafe_b64encode(sha256(data).digest()).rstrip(b'=').decode()}"
+
+
 def _same(image: Image, entry: Entry, wheel: Wheel, inside: str) -> bool:
     data = image.contents(entry)
-    digest = urlsafe_b64encode(sha256(data).digest()).rstrip(b"=").decode()
-    if wheel.members[inside] in (f"sha256={digest}", ""):
+    if wheel.members[inside] in (_encoded(data), ""):
         return True
     return same_when_loaded(data, wheel.read(inside))
 
@@ -196,6 +215,12 @@ PROMISES: Final = (
         "package files match the wheels",
         whole,
         "every file as its wheel has it (ELF files: everything that is loaded), every wheel by a locked hash",
-        "Find what changes files after the wheels are installed; make the image anew.",
+        "Find what changes files after the wheels are installed, and build the image again.",
+    ),
+    Promise(
+        "package records tell the truth",
+        records,
+        "every file that a RECORD lists, with the hash that it says: inventories are read from there",
+        "Rewrite RECORD where files are dropped or changed after the wheels are installed.",
     ),
 )

@@ -24,7 +24,20 @@ def test_a_changed_package_file_is_named(small):
     """One byte that differs from the wheel fails."""
     small.add(f"{SITE}/demo/__init__.py", "B = 3\n")
 
-    assert small.broken() == ["package files match the wheels"]
+    assert small.broken() == ["package files match the wheels", "package records tell the truth"]
+
+
+def test_a_record_that_lists_what_is_not_there_is_named(small):
+    """An inventory reads RECORD: a dropped file that it still lists is a lie."""
+    hashed = f"demo/gone.py,sha256={'x' * 43},9"
+    small.add(f"{SITE}/demo-1.0.dist-info/RECORD", f"{hashed}\ndemo/__init__.py,,\n")
+
+    checks = small.verdicts()
+
+    assert "demo/gone.py is listed and not there" in checks["package records tell the truth"]["found"]
+    assert [name for name, one in checks.items() if one["status"] == "failed"] == [
+        "package records tell the truth"
+    ]
 
 
 @pytest.mark.parametrize("image", ["", "nvidia/cuda:13.0.1-base-ubi9"])
