@@ -11,6 +11,7 @@ from elftools.common.exceptions import ELFError  # type: ignore[import-not-found
 from elftools.elf.elffile import ELFFile  # type: ignore[import-not-found]
 
 from verify.image import Entry, Image
+from verify.origins import is_of_debian
 from verify.subject import Subject
 from verify.verdict import Promise, Seen
 
@@ -53,7 +54,11 @@ def resolvable(subject: Subject) -> Seen:
             # Its package loads it before it is needed, as the CUDA wheels do.
             elif soname not in brought and not HOST_DRIVER.match(soname):
                 missing.setdefault(entry, []).append(soname)
-    plugins = [entry for entry in missing if PLUGIN.match(entry.path) and entry.path not in linked]
+    plugins = [
+        entry
+        for entry in missing
+        if PLUGIN.match(entry.path) and entry.path not in linked and is_of_debian(subject, entry)
+    ]
     wrong = [
         f"{entry.path} needs {soname}{_package(image, entry)}"
         for entry, sonames in missing.items()

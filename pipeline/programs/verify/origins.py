@@ -24,10 +24,16 @@ def is_public(subject: Subject, entry: Entry) -> bool:
     return (
         f"sha256={encoded}" in _wheel_hashes(subject)
         or digest.hexdigest() in _model_hashes(subject)
-        or md5(data, usedforsecurity=False).hexdigest() in _debian_hashes(subject)
+        or is_of_debian(subject, entry)
         or _of_base(subject, entry, data)
         or _is_stripped(subject, entry, data)
     )
+
+
+def is_of_debian(subject: Subject, entry: Entry) -> bool:
+    """Return whether a file is one that a Debian package of the image lists, unchanged."""
+    data = subject.image.contents(entry)
+    return md5(data, usedforsecurity=False).hexdigest() in _debian_hashes(subject)
 
 
 def is_written_by_installer(entry: Entry) -> bool:

@@ -1,6 +1,8 @@
 """What is installed is what the locks name, byte for byte, and finds its libraries."""
 
+import _ctypes
 import shutil
+from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,15 @@ def test_a_missing_library_is_named(small):
 
     assert "needs libc.so.6" in checks["shared libraries resolvable"]["found"]
     assert checks["shared libraries resolvable"]["status"] == "failed"
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_plugin_may_lack_an_optional_library_only_where_debian_brings_it(small, listed):
+    """What no Debian package lists is held to everything that it needs."""
+    library = Path(_ctypes.__file__).read_bytes()
+    small.add("usr/lib/plugins/extra.so", library)
+    if listed:
+        digest = md5(library, usedforsecurity=False).hexdigest()
+        small.add("var/lib/dpkg/status.d/extra.md5sums", f"{digest}  usr/lib/plugins/extra.so\n")
+
+    assert ("shared libraries resolvable" in small.broken()) == (not listed)
