@@ -156,7 +156,8 @@ async def _static(builder: Builder, subject: Judged) -> list[Check]:
 
 async def _imports(image: dagger.Container) -> list[Check]:
     """Judge whether every top-level module can be imported in the image as it is."""
-    run = image.with_mounted_directory("/programs", program_files("prove_imports.py")).with_exec(
+    programs = program_files("blame.py", "prove_imports.py", "site_files.py")
+    run = image.with_mounted_directory("/programs", programs).with_exec(
         [f"{VENV}/bin/python", "/programs/prove_imports.py"],
         expect=dagger.ReturnType.ANY,
         **without_engine(),
