@@ -249,5 +249,5 @@ async def test_a_lock_dies_with_its_process(tmp_path):
     holder.kill()
     holder.wait()
     holder.stdout.close()
-    async with asyncio.timeout(2), locked(tmp_path / "l"):
+    async with asyncio.timeout(60), locked(tmp_path / "l"):
         pass

@@ -165,7 +165,7 @@ def test_run_forwards_signals(project, environ):
         assert running.stdout.readline() == "ready\n"
         running.send_signal(signal.SIGTERM)
 
-        assert running.wait(timeout=30) == 9
+        assert running.wait(timeout=300) == 9
 
 
 def test_a_session_is_one_line_until_stdin_closes(project, environ):
@@ -183,7 +183,7 @@ def test_a_session_is_one_line_until_stdin_closes(project, environ):
         serving.stdin.close()
 
         assert serving.stdout.read() == ""
-        assert serving.wait(timeout=30) == 0
+        assert serving.wait(timeout=300) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -198,7 +198,7 @@ def test_a_canceled_call_exits_with_2(project, environ, number):
         running.send_signal(number)
 
         assert running.stderr.read() == "Canceled.\n"
-        assert running.wait(timeout=30) == 2
+        assert running.wait(timeout=300) == 2
 
 
 def test_version_and_help_do_not_load_the_client():
