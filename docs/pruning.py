@@ -27,8 +27,10 @@ are loaded one by one, or stay as they are. RECORD lists the files that are ther
 ROOT_HEAD = """
 ## Rules for the interpreter and Debian packages
 
-Patterns are regular expressions of absolute paths. A module of the standard library that a wheel imports,
-or that the rest of the standard library imports, stays.
+Patterns are regular expressions of absolute paths, those of `os-graphics` of names of packages.
+`os-programs`, `os-tools` and `os-gconv` spare the packages that `os_packages` declares and what those depend
+on. A module of the standard library that a wheel imports, or that the rest of the standard library imports,
+stays.
 """
 
 
@@ -36,6 +38,7 @@ def page() -> str:
     """Return the page: one table per kind of rule."""
     sys.path.insert(0, str(ROOT / "pipeline" / "programs"))
     from prune_rules import OTHERS, RULES  # noqa: PLC0415 - importable from here on
+    from rootfs_rules import DRIVERS, GRAPHICS  # noqa: PLC0415
     from rootfs_rules import RULES as ROOTFS_RULES  # noqa: PLC0415
 
     wheels = [
@@ -43,7 +46,11 @@ def page() -> str:
         for rule in RULES
     ]
     others = [_row(name, (looked_at,), reason) for name, (looked_at, reason) in OTHERS.items()]
-    roots = [_row(name, patterns, reason) for name, (patterns, reason) in ROOTFS_RULES.items()]
+    packages = {GRAPHICS: (DRIVERS.pattern,)}
+    roots = [
+        _row(name, patterns or packages.get(name, ()), reason)
+        for name, (patterns, reason) in ROOTFS_RULES.items()
+    ]
     table = ["", "| Rule | Drops | Because |", "|---|---|---|"]
     return "\n".join([HEAD.rstrip(), *table, *wheels, *others, ROOT_HEAD.rstrip(), *table, *roots, ""])
 
