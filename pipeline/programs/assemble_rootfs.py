@@ -28,7 +28,7 @@ from pathlib import Path
 from bytecode import compile_tree
 from dpkg import Packages, canonical
 from elf import Elf, elf_files, find_library, loader_folders, read_elf
-from os_packages import dependencies, interpreters, made_by_installing
+from os_packages import dependencies, interpreters, languages, made_by_installing
 from rootfs_files import recorded, write_records, write_system_files
 from rootfs_rules import DATA_PACKAGES, HOST_DRIVER, LOCALE, SOURCES, dropped, is_driver
 from stdlib_needs import needed_modules
@@ -88,6 +88,10 @@ class Selection:
         self.drivers |= {name for name in closure - set(names) if is_driver(name, self.keep)}
         self.whole |= closure - self.drivers
         for name in sorted(self.whole):
+            self.add_package(name)
+        more = languages(self.packages, self.paths) - self.whole
+        self.whole |= more
+        for name in sorted(more):
             self.add_package(name)
         for path in made_by_installing(self.packages, self.whole, self.paths, base) if base else ():
             self.add_file(path)

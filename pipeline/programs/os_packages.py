@@ -21,6 +21,7 @@ VOLATILE = re.compile(
 """Where programs of an installation leave what no image needs."""
 LOOKED_AT = ("etc", "usr", "var/lib")
 SHEBANG = re.compile(rb"^#!\s*(\S+)(?:\s+(\S+))?")
+SHELLS = frozenset(("bash", "dash", "sh"))
 BINARIES = re.compile(r"^/usr/(local/)?s?bin/")
 
 
@@ -79,19 +80,29 @@ def made_by_installing(packages: Packages, whole: set[str], chosen: set[Path], b
                     yield path
 
 
-def interpreters(paths: set[Path]) -> Iterator[str]:
-    """Yield a line for each program that is a script of an interpreter that is not chosen."""
-    have = {str(path) for path in paths}
+def scripts(paths: set[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield each chosen program that is a script, and the name of its interpreter."""
     for path in sorted(paths):
         if not BINARIES.match(str(path)) or path.is_symlink() or not path.is_file():
             continue
         with path.open("rb") as stream:
             match = SHEBANG.match(stream.read(200))
-        if not match:
-            continue
-        words = [word.decode(errors="replace") for word in match.groups() if word]
-        program = words[1] if words[0].endswith("/env") and len(words) > 1 else words[0]
-        name = program.rpartition("/")[2]
+        if match:
+            words = [word.decode(errors="replace") for word in match.groups() if word]
+            program = words[1] if words[0].endswith("/env") and len(words) > 1 else words[0]
+            yield path, program.rpartition("/")[2]
+
+
+def languages(packages: Packages, paths: set[Path]) -> set[str]:
+    """Return the packages of the interpreters of chosen scripts, shells left out: Debian has perl always."""
+    found = {packages.owner(Path(f"/usr/bin/{name}")) for _, name in scripts(paths) if name not in SHELLS}
+    return {owner for owner in found if owner}
+
+
+def interpreters(paths: set[Path]) -> Iterator[str]:
+    """Yield a line for each program that is a script of an interpreter that is not chosen."""
+    have = {str(path) for path in paths}
+    for path, name in scripts(paths):
         if not any(f"{folder}/{name}" in have for folder in ("/usr/bin", "/usr/local/bin")):
             do = "Set shell = true" if name == "sh" else f"Add the package of {name} to os_packages"
             yield f"note: {path} is a script of {name}, which the image does not have. {do} if it is used."

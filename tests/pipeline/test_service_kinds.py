@@ -65,8 +65,6 @@ def test_programs_data_locale_and_shell_work_as_in_the_slim_image():
     assert found == {
         "hello": "Hello, world!",
         "file": "application/pdf",
-        "exiftool": "application/pdf",
-        "fonts": True,
         "shell": "2",
         "libraries": ["libc.so.6", "libmagic.so.1", None],
         "locale": "C.UTF-8",

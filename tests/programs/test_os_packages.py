@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "pipeline" / "programs"))
 
-from os_packages import dependencies, interpreters
+from os_packages import dependencies, interpreters, languages
 from rootfs_files import LDCONFIG
 from rootfs_rules import dropped, is_driver
 
@@ -92,6 +92,30 @@ def test_a_script_without_its_interpreter_is_named():
 
     assert [line for line in interpreters(scripts) if "/usr/bin/ldd is a script of bash" in line]
     assert not list(interpreters(scripts | have))
+
+
+def test_a_script_brings_its_language_and_no_shell():
+    """Perl is essential in Debian, so that no package depends on it by name; shells need `shell = true`."""
+
+    class Owned:
+        """Packages that own programs."""
+
+        @staticmethod
+        def owner(path: Path) -> str | None:
+            return {"/usr/bin/perl": "perl-base", "/usr/bin/bash": "bash"}.get(str(path))
+
+    owned: Any = Owned()
+    perl = next(path for path in Path("/usr/bin").iterdir() if is_perl(path))
+
+    assert languages(owned, {perl, Path("/usr/bin/ldd")}) == {"perl-base"}
+
+
+def is_perl(path: Path) -> bool:
+    """Return whether a file is a script of Perl."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(15) == b"#!/usr/bin/perl"
 
 
 def test_libraries_are_found_as_ldconfig_finds_them(tmp_path):
