@@ -21,8 +21,10 @@ from pipeline.engine.cli.environment import read_config
 from pipeline.engine.cli.introspect import OwnTypes
 from pipeline.engine.cli.modules import load_main_object
 from pipeline.engine.cli.project import Project
+from pipeline.errors import PipelineError
 from pipeline.main import Wheelhouse
 from pipeline.variants import Variant
+from pipeline.vouching import Vouching
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -84,10 +86,23 @@ def test_only_the_publisher_writes_to_the_cache() -> None:
     assert "--cache-key=env://CACHE_KEY" in publish
     assert "CACHE_KEY: ${{ secrets.CACHE_KEY }}" in writing.read_text()
     assert "secrets." not in reading.read_text()
-    for words in [words for words in calls(reading) if words[0] != "checks"]:
+    for words in [*(words for words in calls(reading) if words[0] != "checks"), publish]:
         assert "--cache-public-key=.github/cache.pub" in words
-    read = ["openssl", "pkey", "-pubin", "-in", str(ROOT / ".github/cache.pub"), "-noout", "-text"]
-    assert "NIST CURVE: P-256" in subprocess.run(read, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_placeholder_of_the_cache_key_can_neither_read_nor_write() -> None:
+    """With the public key that the repository ships, a cache is refused and the message says what to do."""
+    placeholder = (ROOT / ".github/cache.pub").read_text()
+    with pytest.raises(PipelineError, match="public key cannot be read"):
+        Vouching.by(public_pem=placeholder)
+
+
+def test_keys_archives_and_outputs_are_never_committed() -> None:
+    """Git ignores what the documents' commands write into the repository."""
+    names = ["cache.pem", "app/image.tar", "out/cpu.txt", "report/report.html"]
+    ignored = run(["git", "check-ignore", *names]).stdout.split()
+
+    assert ignored == names
 
 
 @pytest.mark.parametrize("words", list(every_call()))
