@@ -13,18 +13,24 @@ from dagger import dag
 from pipeline.assembly import Assembly, once
 from pipeline.checks import Subject, test_reports
 from pipeline.commits import commit_time, git_state
-from pipeline.provenance import PREDICATE, BuildFacts, provenance
+from pipeline.provenance import BuildFacts, provenance
 from pipeline.publish import Compression, Gate, Prepared, Publication, publish_images
 from pipeline.registry import Registry
 from pipeline.sbom import CYCLONEDX, rootfs_sha256, software_lists
 from pipeline.scan import Advisories, Question, findings, require_passed
 from pipeline.signing import LISTS, Document, referrers, signed
+from pipeline.statements import AttestedImage, accepted_findings, check_results, junit_results, suite_result
 from pipeline.tags import GitState, TagWishes, image_tags
 from pipeline.variants import Base, Variant
-from pipeline.verify import verified_table
+from pipeline.verify import Check, judged, require_kept, verdicts
 
 FINDINGS: Final = "findings.json"
 FINDINGS_TYPE: Final = "application/vnd.wheelhouse.findings.v1+json"
+OPENVEX_FILE: Final = "openvex.json"
+JUNIT: Final = ("junit.xml", "http.xml", "gpu.xml")
+"""Reports of the runs of `test`."""
+SECRETS: Final = ("no credential of the build", "no key of known form", "no secret in texts")
+"""Checks of `verify` that search every layer and the configuration for secrets."""
 STATEMENT: Final = "provenance"
 STATEMENT_TYPE: Final = "application/vnd.in-toto+json"
 
@@ -160,7 +166,31 @@ class Evidence:
             ChecksFailedError: one failed.
 
         """
-        await test_reports(self.assembly.builder, subject)
+        await self.tested(subject.variant)
+
+    @once
+    async def tested(self, variant: Variant) -> dict[str, str]:
+        """Return the JUnit report of each run of the tests by its file's name.
+
+        Raises:
+            ChecksFailedError: one failed.
+
+        """
+        subject = await self.assembly.subject(variant, Base.SMALL)
+        reports = await test_reports(self.assembly.builder, subject)
+        return {name: await reports.file(name).contents() for name in await reports.glob("*.xml")}
+
+    @once
+    async def verified(self, variant: Variant) -> list[Check]:
+        """Return the verdict of every check.
+
+        Raises:
+            ChecksFailedError: one failed.
+
+        """
+        checks = await verdicts(self.assembly.builder, await judged(self.assembly, variant, Base.SMALL))
+        require_kept(checks, variant)
+        return checks
 
     async def verify(self, subject: Subject) -> None:
         """Check every promise about the image.
@@ -169,7 +199,7 @@ class Evidence:
             ChecksFailedError: one is not kept.
 
         """
-        await verified_table(self.assembly, subject.variant, Base.SMALL)
+        await self.verified(subject.variant)
 
     async def scan(self, subject: Subject) -> None:
         """Scan the image.
@@ -181,26 +211,48 @@ class Evidence:
         await require_passed(await self.found(subject.variant))
 
     async def documents(self, variant: Variant, image: Prepared) -> dagger.Directory:
-        """Return what is attached to an image: lists, findings, the statement of what it was made of."""
+        """Return everything that is attached to an image: SBOMs, findings, signed statements."""
         lists = await self.lists(variant)
         texts = {name: await lists.file(name).contents() for name in LISTS}
         scan = await (await self.found(variant)).file(FINDINGS).contents()
-        statement = await self._statement(variant, image, texts[CYCLONEDX], scan)
         documents = [Document(name=name, text=text, media_type=LISTS[name]) for name, text in texts.items()]
         found, _ = timeless(scan)
         documents.append(Document(name=FINDINGS, text=found, media_type=FINDINGS_TYPE, once=True))
+        statements = {STATEMENT: await self._statement(variant, image, texts[CYCLONEDX], scan)}
+        statements |= await self._results(variant, image, scan)
         if key := self.wanted.signing_key:
-            bundles = signed(self.assembly.builder, {STATEMENT: statement}, key, self.now)
-            return await referrers(documents, bundles)
-        kind = {"in-toto.io/predicate-type": PREDICATE}
-        unsigned = Document(
-            name=f"{STATEMENT}.intoto.json",
-            text=statement,
-            media_type=STATEMENT_TYPE,
-            annotations=kind,
-            once=True,
-        )
-        return await referrers([*documents, unsigned], None)
+            return await referrers(documents, signed(self.assembly.builder, statements, key, self.now))
+        unsigned = [
+            Document(
+                name=f"{name}.intoto.json",
+                text=statement,
+                media_type=STATEMENT_TYPE,
+                annotations={"in-toto.io/predicate-type": json.loads(statement)["predicateType"]},
+                once=True,
+            )
+            for name, statement in statements.items()
+        ]
+        return await referrers([*documents, *unsigned], None)
+
+    async def _results(self, variant: Variant, image: Prepared, scan: str) -> dict[str, str]:
+        """Return the statements about tests, secrets and accepted findings by name."""
+        subject = AttestedImage(name=self.wanted.registry.address, digest=image.digest)
+        declared = {"pyproject.toml": await self.assembly.source.file("pyproject.toml").contents()}
+        reports = await self.tested(variant)
+        tests = {
+            f"{name.removesuffix('.xml')}: {case}": result
+            for name, junit in reports.items()
+            if name in JUNIT
+            for case, result in junit_results(junit).items()
+        }
+        secrets = [one for one in await self.verified(variant) if one["name"] in SECRETS]
+        openvex = await (await self.found(variant)).file(OPENVEX_FILE).contents()
+        vex = accepted_findings(subject, scan, openvex)
+        return {
+            "tests": suite_result(subject, "tests", tests, declared),
+            "secrets": suite_result(subject, "secrets", check_results(secrets), declared),
+            **({"vex": vex} if vex else {}),
+        }
 
     async def _statement(self, variant: Variant, image: Prepared, bill: str, scan: str) -> str:
         found, checked_at = timeless(scan)

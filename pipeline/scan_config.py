@@ -9,6 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 AdvisoryId = Annotated[str, StringConstraints(pattern=r"^[A-Z]+-[A-Za-z0-9-]+$")]
 PinnedImage = Annotated[str, StringConstraints(pattern=r"^$|@sha256:[0-9a-f]{64}$")]
+Justification = Literal[
+    "",
+    "component_not_present",
+    "vulnerable_code_not_present",
+    "vulnerable_code_not_in_execute_path",
+    "vulnerable_code_cannot_be_controlled_by_adversary",
+    "inline_mitigations_already_exist",
+]
+"""Source: OpenVEX 0.2.0, status justifications."""
 Reason = Annotated[str, StringConstraints(min_length=10, strip_whitespace=True)]
 
 
@@ -33,6 +42,8 @@ class Ignored(BaseModel):
     """Why it does no harm here, or why it must wait."""
     until: date
     """Last day on which it is accepted; after that it fails the scan."""
+    justification: Justification = ""
+    """Why the image is not affected, in OpenVEX's words; "" where it is, and the fix must wait."""
 
 
 class Allowed(BaseModel):

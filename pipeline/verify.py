@@ -74,6 +74,17 @@ async def verified_table(assembly: Assembly, variant: Variant, base: Base) -> st
 
     """
     checks = await verdicts(assembly.builder, await judged(assembly, variant, base))
+    require_kept(checks, variant)
+    return _table(checks)
+
+
+def require_kept(checks: list[Check], variant: Variant) -> None:
+    """Check that no verdict is a failure.
+
+    Raises:
+        ChecksFailedError: a promise is broken; every one is listed with found, expected, do.
+
+    """
     failed = [
         f"{check['name']}: {check['found']}; expected {check['expected']}. {check['do']}"
         for check in checks
@@ -81,7 +92,6 @@ async def verified_table(assembly: Assembly, variant: Variant, base: Base) -> st
     ]
     if failed:
         raise ChecksFailedError.gathered(f"verify {variant.value}", failed)
-    return _table(checks)
 
 
 async def judged(assembly: Assembly, variant: Variant, base: Base) -> Judged:

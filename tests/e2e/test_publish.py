@@ -25,10 +25,10 @@ EDIT_BYTES = 19_000
 """Most bytes of blobs that an edited line may send. Source: 20 kB promised; 17.8 for cpu, 18.5 for gpu."""
 SMALL_BYTES = 100_000
 """A layer below this may be the application's."""
-VULNERABLE = "bad31cb622ceee0ab46c4c884cf61957def0ff2e644de0a7a093678844c9ccac"
-"""The wheel of urllib3 1.26.0, one of the scan's controls."""
-EDIT_BLOBS = 3
-"""Layer, configuration, signed statement: lists and findings are there already."""
+VULNERABLE = "e6b01673c0fa6a13e374b50871808eb3bf7046c4b125b216f6bf1cc604cff0dc"
+"""The wheel of urllib3 2.5.0."""
+EDIT_BLOBS = 5
+"""Layer, configuration, three signed statements: SBOMs and findings are there already."""
 FORMS = tuple(
     form.encode()
     for form in (
@@ -141,13 +141,13 @@ def test_every_tag_of_every_variant_is_one_digest(published: Published, one_prox
 
 
 def test_what_speaks_for_an_image_is_found_from_it(published: Published) -> None:
-    """Lists, findings and signed provenance refer to the image, one of each kind."""
+    """SBOMs, findings, and signed provenance, test results and secrets scan refer to the image."""
     attached = inspect(published.fallback)["manifests"]
 
     assert sorted(one["artifactType"] for one in attached) == [
         "application/spdx+json",
         "application/vnd.cyclonedx+json",
-        "application/vnd.dev.sigstore.bundle.v0.3+json",
+        *["application/vnd.dev.sigstore.bundle.v0.3+json"] * 3,
         "application/vnd.wheelhouse.findings.v1+json",
     ]
 
@@ -192,7 +192,11 @@ def test_signatures_hold_for_their_key_alone(published: Published, clone: Checko
     verify = ["verify-signature", f"--reference={published.reference}", *LOGIN]
     checked = clone.call(*verify, f"--public-key={published.key.with_suffix('.pub')}")
     digest = published.reference.partition("@")[2]
-    assert f"{digest} https://slsa.dev/provenance/v1 verified" in checked.stdout
+    assert sorted(checked.stdout.splitlines()) == [
+        f"{digest} https://in-toto.io/attestation/test-result/v0.1 verified: secrets PASSED",
+        f"{digest} https://in-toto.io/attestation/test-result/v0.1 verified: tests PASSED",
+        f"{digest} https://slsa.dev/provenance/v1 verified",
+    ]
     other = key_pair(tmp_path, "theirs").with_suffix(".pub")
     refused = clone.call(*verify, f"--public-key={other}")
     assert (refused.returncode, "no signature of the bundle is by this key" in refused.stderr) == (1, True)
@@ -215,7 +219,7 @@ def test_promotion_takes_along_what_refers_to_the_image(
 
     digest = published.reference.partition("@")[2]
     assert promoted.stdout.strip() == f"{prod}@{digest} stable"
-    assert len(inspect(f"{prod}:{digest.replace(':', '-')}")["manifests"]) == 4
+    assert len(inspect(f"{prod}:{digest.replace(':', '-')}")["manifests"]) == 6
 
 
 def test_an_edited_line_sends_little(
@@ -278,14 +282,14 @@ def test_a_vulnerable_pin_is_not_published(clone: Checkout, one_proxy: Proxy, tm
     """A copy of the service with a known-bad wheel is refused by name; so is one that nothing can judge."""
     service = Path(shutil.copytree(clone.folder / "app", tmp_path / "app"))
     lock = service / "requirements/api.txt"
-    lock.write_text(f"{lock.read_text()}urllib3==1.26.0 --hash=sha256:{VULNERABLE}\n")
+    lock.write_text(f"{lock.read_text()}urllib3==2.5.0 --hash=sha256:{VULNERABLE}\n")
     one_proxy.clear()
     words = ["publish", f"--address={one_proxy.address}/app", "--variants=api", *LOGIN]
     done = clone.call(f"--source={service}", *words)
     blind = replace(clone, bucket="http://127.0.0.1:9").call(*words)
 
     assert done.returncode == blind.returncode == 1
-    assert "urllib3 1.26.0: CVE-2021-33503 (high), fixed in 1.26.5" in done.stderr
+    assert "urllib3 2.5.0: CVE-2026-21441 (high), fixed in 2.6.3" in done.stderr
     assert "python: not scanned: the advisories cannot be fetched: http://127.0.0.1:9/" in blind.stderr
     assert one_proxy.seen == []
 

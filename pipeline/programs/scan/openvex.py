@@ -33,6 +33,14 @@ def _statement(finding: Finding, ignore: Ignore | None) -> dict[str, Any]:
         "vulnerability": {"name": finding.id, "aliases": list(finding.aliases)},
         "products": [{"@id": finding.purl}],
     }
+    if ignore and ignore.justification:
+        impact = f"Accepted until {ignore.until}: {ignore.reason}"
+        return {
+            **statement,
+            "status": "not_affected",
+            "justification": ignore.justification,
+            "impact_statement": impact,
+        }
     if ignore:
         action = f"Accepted until {ignore.until}: {ignore.reason}"
         return {**statement, "status": "affected", "action_statement": action}

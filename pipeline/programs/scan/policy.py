@@ -21,6 +21,8 @@ class Ignore:
     reason: str
     until: date
     """Last day on which it holds."""
+    justification: str = ""
+    """Why the image is not affected, in OpenVEX's words; "" where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,13 @@ def _converted(values: Any) -> dict[str, Any]:
         raise ValueError(f"fail_on = {converted['fail_on']!r}, one of {', '.join(LEVELS)}")
     ignores = converted.get("ignores", [])
     converted["ignores"] = tuple(
-        Ignore(str(one["id"]), str(one["reason"]), date.fromisoformat(one["until"])) for one in ignores
+        Ignore(
+            str(one["id"]),
+            str(one["reason"]),
+            date.fromisoformat(one["until"]),
+            str(one.get("justification", "")),
+        )
+        for one in ignores
     )
     converted["allow_skipped"] = {
         str(part): Allowed(str(one["reason"]), date.fromisoformat(one["until"]))

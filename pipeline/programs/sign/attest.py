@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def referrer(name: str, predicate_type: str, signer: str) -> dict[str, object]:
-    """Return how a bundle is attached, so that cosign finds it too; one of each kind per signer."""
+    """Return how a bundle is attached, so that cosign and trivy find it; one of each name per signer."""
     return {
         "file": name,
         "artifact_type": MEDIA_TYPE,
@@ -48,6 +48,7 @@ def referrer(name: str, predicate_type: str, signer: str) -> dict[str, object]:
         "annotations": {
             "dev.sigstore.bundle.content": "dsse-envelope",
             "dev.sigstore.bundle.predicateType": predicate_type,
+            "in-toto.io/predicate-type": predicate_type,
             "io.wheelhouse.signer": signer,
             "org.opencontainers.image.title": name,
         },

@@ -9,6 +9,7 @@ that this key does not hold for is told on stderr. Exit status 1 when none holds
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from sign.bundle import verified_statement
 from sign.errors import SignError
@@ -32,7 +33,7 @@ def main() -> int:
     for path in options.bundles:
         try:
             statement = verified_statement(path.read_bytes(), key, options.digest)
-            print(f"{options.digest} {statement['predicateType']} verified")
+            print(f"{options.digest} {statement['predicateType']} verified{_said(statement)}")
             held += 1
         except SignError as error:
             failures.append(f"{path.name}: {error}")
@@ -42,6 +43,16 @@ def main() -> int:
         )
     print("".join(f"not verified: {one}\n" for one in failures), file=sys.stderr, end="")
     return 0 if held else 1
+
+
+def _said(statement: dict[str, Any]) -> str:
+    """Return the result of a statement about tests, the number of statements of a VEX."""
+    predicate = statement.get("predicate")
+    if not isinstance(predicate, dict):
+        return ""
+    if result := predicate.get("result"):
+        return f": {predicate.get('suite', 'tests')} {result}"
+    return f": {len(found)} findings accepted" if (found := predicate.get("statements")) else ""
 
 
 if __name__ == "__main__":
