@@ -13,6 +13,7 @@ TABLES = {
     "[tool.wheelhouse.models.NAME]": ("config.py", "ModelConfig"),
     "[tool.wheelhouse.scan]": ("scan_config.py", "ScanConfig"),
     "[[tool.wheelhouse.scan.ignores]]": ("scan_config.py", "Ignored"),
+    "[tool.wheelhouse.scan.allow_skipped.python]": ("scan_config.py", "Allowed"),
     "[tool.wheelhouse.verify]": ("verify_config.py", "VerifyConfig"),
     "[[tool.wheelhouse.verify.accepted_licences]]": ("verify_config.py", "AcceptedLicence"),
     "[[tool.wheelhouse.verify.accepted_secrets]]": ("verify_config.py", "AcceptedSecret"),

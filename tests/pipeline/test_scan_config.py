@@ -23,7 +23,7 @@ def test_the_policy_is_what_the_gate_reads():
     """The JSON for the gate holds the ignores with their end, and no image reference."""
     policy = json.loads(ScanConfig.model_validate({"ignores": [IGNORED]}).policy)
 
-    assert policy["ignores"] == [IGNORED]
+    assert policy["ignores"] == [IGNORED | {"justification": ""}]
     assert not {"grype", "osv"} & set(policy)
 
 
@@ -40,6 +40,7 @@ def test_the_policy_is_what_the_gate_reads():
         {"ignores": [IGNORED | {"reason": "later"}]},
         {"ignores": [{key: value for key, value in IGNORED.items() if key != "until"}]},
         {"ignores": [IGNORED | {"id": "*"}]},
+        {"ignores": [IGNORED | {"justification": "it is fine"}]},
         {"grype": "docker.io/anchore/grype:latest"},
         {"osv": "ghcr.io/google/osv-scanner:v2"},
     ],

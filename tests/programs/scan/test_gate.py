@@ -1,5 +1,7 @@
 """The gate: severity, ignores with an end, and an image that the list is not of."""
 
+import json
+
 import pytest
 
 pytestmark = pytest.mark.integration
@@ -85,3 +87,17 @@ def test_files_that_no_component_owns_fail_beyond_half_a_percent(scanner):
     bill = scanner.bill(["jinja2==3.1.6"], metadata={"component": {}, "properties": properties})
 
     assert any("6 of 1000 files" in line for line in scanner.scan(bill)["failures"])
+
+
+@pytest.mark.parametrize(
+    ("justification", "status"),
+    [("", "affected"), ("vulnerable_code_not_in_execute_path", "not_affected")],
+)
+def test_an_ignore_says_in_vex_whether_the_image_is_affected(scanner, justification, status):
+    """Without a justification an accepted finding stays affected: only its fix may wait."""
+    scanner.scan(scanner.bill(BAD), policy={"ignores": [IGNORED | {"justification": justification}]})
+
+    vex = json.loads((scanner.folder / "out/openvex.json").read_text())["statements"]
+    [one] = [one for one in vex if one["vulnerability"]["name"] == "CVE-2024-47874"]
+    assert (one["status"], one.get("justification", "")) == (status, justification)
+    assert "no multipart form is parsed" in one.get("impact_statement", one.get("action_statement"))

@@ -112,3 +112,22 @@ def test_the_bundle_is_laid_out_as_a_referrer_that_cosign_finds(signer):
 
     assert entry["artifact_type"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
     assert entry["annotations"]["dev.sigstore.bundle.predicateType"] == STATEMENT["predicateType"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "predicate", "said"),
+    [
+        (
+            "https://in-toto.io/attestation/test-result/v0.1",
+            {"result": "PASSED", "suite": "secrets"},
+            "secrets PASSED",
+        ),
+        ("https://openvex.dev/ns/v0.2.0", {"statements": [{}, {}]}, "2 findings accepted"),
+    ],
+)
+def test_each_statement_is_listed_with_its_result(signer, kind, predicate, said):
+    """Whoever verifies reads what was tested and accepted, without opening the bundles."""
+    key = signer.key("ours")
+    signer.sign(key, STATEMENT | {"predicateType": kind, "predicate": predicate})
+
+    assert signer.verify(key.with_suffix(".pub")).stdout == f"{DIGEST} {kind} verified: {said}\n"
