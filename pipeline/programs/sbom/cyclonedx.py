@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
+from sbom.cards import as_cyclonedx
 from sbom.facts import Bill, Component, FileHash
 from sbom.licences import choice
 
@@ -68,6 +69,8 @@ def _component(one: Component, inside: str = "") -> dict[str, Any]:
         entry["licenses"] = choice(one.licences)
     if one.purl:
         entry["purl"] = one.purl
+    if one.card:
+        entry |= as_cyclonedx(one.card)
     if parts := [*_files(one), *(_component(part, one.ref) for part in one.parts)]:
         entry["components"] = parts
     return entry

@@ -16,6 +16,22 @@ class FileHash:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """Facts about a model that its own files state."""
+
+    producer: str = ""
+    description: str = ""
+    references: tuple[str, ...] = ()
+    """Addresses that it can be had from."""
+    task: str = ""
+    family: str = ""
+    """Architecture family: bert."""
+    architecture: str = ""
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """One thing that the image consists of."""
 
@@ -34,6 +50,8 @@ class Component:
     """What the component says it holds itself, e.g. crates linked into a wheel."""
     needs: tuple[str, ...] = ()
     """References of other components that it requires."""
+    card: ModelCard | None = None
+    """Of a model; None for everything else."""
 
     @property
     def ref(self) -> str:

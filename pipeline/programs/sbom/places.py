@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
+from sbom.cards import model_card
 from sbom.errors import FactsError
 from sbom.facts import Component, FileHash
 from sbom.tree import APP, Tree
@@ -40,7 +41,7 @@ def model_components(tree: Tree) -> list[Owned]:
     """Return each folder below /models as a machine-learning-model with every file's hashes.
 
     Raises:
-        FactsError: a model's provenance.json is no JSON object.
+        FactsError: a model's provenance.json or config.json is not a JSON object.
 
     """
     names = sorted({path.split("/")[2] for path in tree.paths if path.startswith(MODELS)})
@@ -110,13 +111,18 @@ def _model(tree: Tree, name: str) -> Component:
     files = tuple(
         _hashed(tree, path) for path, link in tree.paths.items() if path.startswith(folder) and not link
     )
-    facts = _provenance(tree, f"{folder}provenance.json")
+    facts = _object(tree, f"{folder}provenance.json")
     revision = str(facts.get("revision", "unknown"))
     hub = next((match for one in facts.get("sources", []) if (match := HUB.match(str(one)))), None)
     originals = (
         (f"wheelhouse:original:{one['path']}", f"sha256:{one['sha256']}") for one in facts.get("files", [])
     )
-    sources = (("wheelhouse:source", str(one)) for one in facts.get("sources", []))
+    places = tuple(str(one) for one in facts.get("sources", []))
+    sources = (("wheelhouse:source", one) for one in places)
+    configs = sorted(
+        (path for path in tree.paths if path.startswith(folder) and path.endswith("/config.json")), key=len
+    )
+    config = _object(tree, configs[0]) if configs else {}
     return Component(
         kind="machine-learning-model",
         name=name,
@@ -125,19 +131,20 @@ def _model(tree: Tree, name: str) -> Component:
         licences=(str(facts["licence"]),) if facts.get("licence") else (),
         files=files,
         properties=(*sources, *originals),
+        card=model_card(name, hub[1].partition("/")[0] if hub else "", places, config),
     )
 
 
-def _provenance(tree: Tree, path: str) -> dict[str, Any]:
+def _object(tree: Tree, path: str) -> dict[str, Any]:
     try:
         facts = json.loads(tree.text(path) or "{}")
     except ValueError as error:
         raise FactsError(
-            f"{path}: {error}; expected what models.fetch wrote. Make the model anew."
+            f"{path}: {error}; expected what models.fetch wrote. Fetch the model again."
         ) from error
     if not isinstance(facts, dict):
         raise FactsError(
-            f"{path} holds no JSON object; expected what models.fetch wrote. Make the model anew."
+            f"{path} holds no JSON object; expected what models.fetch wrote. Fetch the model again."
         )
     return facts
 

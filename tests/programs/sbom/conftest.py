@@ -116,6 +116,18 @@ def image(tmp_path: Path) -> Image:
             {"revision": COMMIT, "licence": "apache-2.0", "sources": [f"hf://org/mini@{COMMIT}"], "files": []}
         ),
     )
+    made.write(
+        "models/mini/config.json",
+        json.dumps(
+            {
+                "task": "embedding",
+                "architecture": "bert",
+                "hidden_size": 384,
+                "max_length": 256,
+                "precision": "onnx-int8",
+            }
+        ),
+    )
     made.write("srv/app/demo/main.py")
     made.write("etc/passwd")
     return made
