@@ -1,7 +1,6 @@
 """Stage 8 of 8: what speaks for an image: the scan that it must pass, and what is attached to it."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -14,13 +13,13 @@ from pipeline.assembly import Assembly, once
 from pipeline.checks import Subject, test_reports
 from pipeline.commits import commit_time, git_state
 from pipeline.provenance import BuildFacts, provenance
-from pipeline.publish import Compression, Gate, Prepared, Publication, publish_images
-from pipeline.registry import Registry
+from pipeline.publish import Gate, Prepared, Publication, publish_images
+from pipeline.publish_options import PublishOptions
 from pipeline.sbom import CYCLONEDX, rootfs_sha256, software_lists
-from pipeline.scan import Advisories, Question, findings, require_passed
+from pipeline.scan import Question, findings, require_passed
 from pipeline.signing import LISTS, Document, referrers, signed
 from pipeline.statements import AttestedImage, accepted_findings, check_results, junit_results, suite_result
-from pipeline.tags import GitState, TagWishes, image_tags
+from pipeline.tags import GitState, image_tags
 from pipeline.variants import Base, Variant
 from pipeline.verify import Check, judged, require_kept, verdicts
 
@@ -35,43 +34,8 @@ STATEMENT: Final = "provenance"
 STATEMENT_TYPE: Final = "application/vnd.in-toto+json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What the caller of `publish` asks for."""
-
-    registry: Registry
-    variants: Sequence[Variant]
-    wishes: TagWishes
-    compression: Compression
-    advisories: Advisories
-    signing_key: dagger.Secret | None = None
-    platforms: Sequence[str] = ()
-    """Of each variant's index; none: an image of the engine's own."""
-
-    @property
-    def arguments(self) -> dict[str, str]:
-        """Return what of it the statement says; logins and keys are no part of it."""
-        wishes, known = self.wishes, self.advisories
-        words = {
-            "address": self.registry.address,
-            "advisories-url": known.feed.url,
-            "compression": self.compression.value,
-            "platforms": ",".join(self.platforms),
-            "scanner": "" if known.directory or known.file else known.scanner.value,
-            "tags": ",".join(wishes.extra),
-        }
-        flags = {
-            "advisories": bool(known.directory or known.file),
-            "allow-dirty": wishes.allow_dirty,
-            "branch": wishes.branch,
-            "latest": wishes.latest,
-            "offline": known.offline,
-        }
-        return {**words, **{name: "true" for name, is_set in flags.items() if is_set}}
-
-
 async def published(
-    assembly: Assembly, repository: dagger.GitRepository, wanted: Wanted, now: str
+    assembly: Assembly, repository: dagger.GitRepository, wanted: PublishOptions, now: str
 ) -> list[str]:
     """Test, check and scan every image, then push all of them with what speaks for them.
 
@@ -129,7 +93,7 @@ class Evidence:
     state: GitState
     source: str
     """URL of the git repository; "" for a local one."""
-    wanted: Wanted
+    wanted: PublishOptions
     now: str
     """ISO 8601 time of the scan."""
 

@@ -27,12 +27,13 @@ from pipeline.checks import test_outcomes, test_reports
 from pipeline.client import generate, up
 from pipeline.compare import Comparison, comparison
 from pipeline.dev import live_service, send_source
-from pipeline.evidence import Wanted, image_question, published
+from pipeline.evidence import image_question, published
 from pipeline.gates import Checks
 from pipeline.layers import layer_audit, layer_makers
 from pipeline.models import gate_table, model_cache
 from pipeline.proof import Proof, proven
 from pipeline.publish import Compression, promote_image
+from pipeline.publish_options import PublishOptions
 from pipeline.refresh import fresh_locks, lock_changes
 from pipeline.report import Report, Told, reported
 from pipeline.reproduce import Place
@@ -219,7 +220,7 @@ class Wheelhouse:
     ) -> list[str]:
         """Test, check and scan, then push all images or none: `REPOSITORY@sha256:… TAG…`, one a line."""
         known = advisories_of(self, advisories, advisories_file, scanner, offline=offline)
-        wanted = Wanted(
+        wanted = PublishOptions(
             registry=registry_at(address, username, password, docker_config, registry, insecure),
             variants=variants,
             wishes=TagWishes(extra=tuple(tags), branch=branch, latest=latest, allow_dirty=allow_dirty),

@@ -5,14 +5,15 @@ from dataclasses import replace
 
 from dagger import dag
 
-from pipeline.evidence import Wanted, timeless
+from pipeline.evidence import timeless
 from pipeline.packing import Compression
+from pipeline.publish_options import PublishOptions
 from pipeline.registry import Registry
 from pipeline.scan import Advisories
 from pipeline.tags import TagWishes
 from pipeline.variants import Variant
 
-WANTED = Wanted(
+WANTED = PublishOptions(
     registry=Registry(address="ghcr.io/me/app", username="me", password=dag.set_secret("p", "hunter2")),
     variants=[Variant.CPU],
     wishes=TagWishes(extra=("one", "two"), allow_dirty=True, latest=True),
