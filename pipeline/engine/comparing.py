@@ -15,6 +15,7 @@ from typing import Final
 from pipeline.engine.copying import copy_entries
 from pipeline.engine.ignore import Entry, Filter, select
 from pipeline.engine.inodes import Owner
+from pipeline.engine.staging import remove_tree
 
 HASH_THREADS: Final = min(8, (os.cpu_count() or 1) + 2)
 """hashlib releases the interpreter lock; a few more than cores hide disk waits."""
@@ -86,6 +87,24 @@ def diff(lower: Path, upper: Path, dest: Path) -> None:
     }
     dest.mkdir(exist_ok=True)
     copy_entries(upper, dest, [entry for entry in found if entry.path in wanted])
+
+
+def update(root: Path, lower: Path, upper: Path) -> None:
+    """Change `root`, which has the content of `lower`, into `upper`; what is equal is not touched."""
+    old = {entry.path: entry.stat for entry in select(lower, Filter())}
+    found = list(select(upper, Filter()))
+    stays = {e.path for e in found if e.path in old and e.is_directory == stat.S_ISDIR(old[e.path].st_mode)}
+    for path in sorted(old.keys() - stays):
+        if os.path.lexists(root / path):  # else it was below one that is gone
+            remove_tree(root / path)
+    changed = {
+        entry.path
+        for entry in found
+        if entry.path not in stays
+        or not _same(f"{lower}/{entry.path}", old[entry.path], f"{upper}/{entry.path}", entry)
+    }
+    above = {str(parent) for path in changed for parent in PurePosixPath(path).parents}
+    copy_entries(upper, root, [entry for entry in found if entry.path in changed | above])
 
 
 def tree_digest(root: Path) -> str:

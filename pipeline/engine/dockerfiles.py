@@ -42,10 +42,14 @@ async def build(engine: Engine, op: Op) -> ContainerState:
                     words.append(f"--secret=id={secret.name},src={held}")
                 mask = Mask.of(value.encode(errors="surrogateescape") for value in values)
                 steps = Steps(lambda text: engine.progress.output(key, "stderr", text), mask)
+                before = engine.buildah.stack.all_layers()
                 try:
                     image = await engine.buildah.build(work, name, words, steps.sink)
                 except CommandError as error:
                     raise steps.failure(error, (str(work), str(engine.store.root))) from error
+            for layer in engine.buildah.stack.layers(image):
+                if layer not in before:
+                    engine.buildah.stack.mark_own(layer)
             engine.store.write(key, {"image": image})
     engine.images.add(image)
     image_id, config = await config_of(engine.runner, storage_of(engine), image)

@@ -49,6 +49,8 @@ class Engine(Snapshots):
     """User name and password of each registry host: a session's, whichever container they were given to."""
     bases: BaseImages | None = None
     """Made when a base image is first asked for."""
+    packing: set[str] = field(default_factory=set)
+    """Layers that are being packed for an archive or a push."""
     _given: set[str] = field(default_factory=set)
     """Digests of operations that got their value by `set_value`."""
 

@@ -20,8 +20,8 @@ from pipeline.engine.confinement import grant_all, join_network, learn, write_pr
 from pipeline.engine.containers import Ended
 from pipeline.engine.diskspace import is_full, no_space
 from pipeline.engine.errors import EngineError, ExecError
+from pipeline.engine.execusers import user_of
 from pipeline.engine.masking import Mask
-from pipeline.engine.owners import parse_user
 from pipeline.engine.paths import named_inside, resolve
 from pipeline.engine.runner import Stream
 from pipeline.engine.states import ContainerState, SecretState
@@ -94,7 +94,7 @@ async def _lay(
     laid.caches = command.caches
     document = await learn(engine.buildah, engine.store)
     mounts = [await attach(engine, mount, laid) for mount in state.mounts]
-    user = _user(state, command, working.path)
+    user = user_of(state.config.user, command.args, working.path)
     laid.mask = await mask_of(engine, state)
     await asyncio.to_thread(_redirect, command, laid, user["ids"], stack)
     cwd = state.config.workdir or "/"
@@ -138,39 +138,6 @@ def _redirect(command: Command, laid: Laid, ids: Mapping[str, Any], stack: conte
 def init_program() -> str | None:
     """Return the init program of this machine; None lets the command be process 1."""
     return next((path for path in INIT_PATHS if os.access(path, os.X_OK)), None)
-
-
-def _user(state: ContainerState, command: Command, root: Path) -> dict[str, Any]:
-    """Return the numeric user, its groups and its home; raises ExecError for an unknown name."""
-    text = state.config.user or "0"
-    try:
-        uid, gid = parse_user(text, root)
-    except LookupError as error:
-        raise ExecError(command.args, -1, "", "", f"get user: {error.args[0]}") from error
-    groups = _extra_groups(root, uid) if ":" not in text else []
-    return {"ids": {"uid": uid, "gid": gid, "additionalGids": groups}, "home": _home(root, uid)}
-
-
-def _passwd(root: Path) -> list[list[str]]:
-    try:
-        lines = resolve(root, "/etc/passwd").read_text(errors="replace").splitlines()
-    except OSError:
-        return []
-    return [line.split(":") for line in lines if line.count(":") >= 6]  # noqa: PLR2004 - passwd(5) has 7 fields
-
-
-def _home(root: Path, uid: int) -> str:
-    return next((row[5] for row in _passwd(root) if row[2] == str(uid)), "/")
-
-
-def _extra_groups(root: Path, uid: int) -> list[int]:
-    name = next((row[0] for row in _passwd(root) if row[2] == str(uid)), None)
-    try:
-        lines = resolve(root, "/etc/group").read_text(errors="replace").splitlines()
-    except OSError:
-        return []
-    rows = [line.split(":") for line in lines if line.count(":") == 3]  # noqa: PLR2004 - group(5) has 4 fields
-    return [int(row[2]) for row in rows if name and name in row[3].split(",")]
 
 
 async def environment(engine: "Engine", state: ContainerState, home: str) -> list[str]:

@@ -24,6 +24,7 @@ from pipeline.engine.imageconfig import ImageError
 from pipeline.engine.layerstack import LayerStack
 from pipeline.engine.runner import Runner, checked
 from pipeline.engine.staging import STAGING_PREFIX, sweep
+from pipeline.engine.tarheaders import mask_modes
 
 GZIP_LEVEL = 6
 GZIP_WINDOW_BITS = 31
@@ -114,19 +115,32 @@ class LayerCache:
         None stands for the empty image. CommandError when skopeo cannot
         read the image.
         """
-        diff_ids = await layers_of(self.runner, self.storage, image_id) if image_id else ()
-        missing = {diff_id for diff_id in diff_ids if self.find(diff_id, compression) is None}
-        if image_id and missing:
-            known = set(diff_ids) - missing
-            await self._export(image_id, known, missing, compression)
-        return tuple(self._found(diff_id, compression) for diff_id in diff_ids)
+        if image_id is None:
+            return ()
+        diff_ids = await layers_of(self.runner, self.storage, image_id)
+        own = self._own(image_id, diff_ids)
+        missing = {diff_id for diff_id in diff_ids if self.find(diff_id, compression, own) is None}
+        if missing:
+            await self._export(_Job(image_id, set(diff_ids) - missing, missing, compression, own))
+        return tuple(self._found(diff_id, compression, own) for diff_id in diff_ids)
 
-    def find(self, diff_id: str, compression: Compression) -> Layer | None:
+    def _own(self, image_id: str, diff_ids: tuple[str, ...]) -> frozenset[str]:
+        """Return the layers that this engine made: their headers are written as Dagger writes them."""
+        made = LayerStack(self.storage.root).own(image_id)
+        if len(made) != len(diff_ids):
+            return frozenset()
+        return frozenset(diff_id for diff_id, one in zip(diff_ids, made, strict=True) if one)
+
+    def find(self, diff_id: str, compression: Compression, own: frozenset[str] = frozenset()) -> Layer | None:
         """Return a cached layer, or None."""
         try:
-            record = json.loads(self._record(diff_id, compression).read_bytes())
+            record = json.loads(self._record(diff_id, compression, own).read_bytes())
             layer = Layer(
-                diff_id, record["digest"], record["size"], record["raw"], self.blob(record["digest"])
+                record.get("diff_id", diff_id),
+                record["digest"],
+                record["size"],
+                record["raw"],
+                self.blob(record["digest"]),
             )
             found, wanted = layer.path.stat(), (layer.size_bytes, record["mtime_ns"])
         except (OSError, ValueError, KeyError):
@@ -137,53 +151,78 @@ class LayerCache:
         """Return where the blob of a digest lies."""
         return self.root / "sha256" / digest.removeprefix("sha256:")
 
-    def _record(self, diff_id: str, compression: Compression) -> Path:
-        return self.root / "layers" / f"{diff_id.removeprefix('sha256:')}.{compression.value.lower()}.json"
+    def _record(self, diff_id: str, compression: Compression, own: frozenset[str]) -> Path:
+        name = f"{diff_id.removeprefix('sha256:')}{'.own' * (diff_id in own)}"
+        return self.root / "layers" / f"{name}.{compression.value.lower()}.json"
 
-    def _found(self, diff_id: str, compression: Compression) -> Layer:
-        layer = self.find(diff_id, compression)
+    def _found(self, diff_id: str, compression: Compression, own: frozenset[str]) -> Layer:
+        layer = self.find(diff_id, compression, own)
         if layer is None:
-            raise FileNotFoundError(f"{self._record(diff_id, compression)}: layer {diff_id} was not exported")
+            path = self._record(diff_id, compression, own)
+            raise FileNotFoundError(f"{path}: layer {diff_id} was not exported")
         return layer
 
-    async def _export(
-        self, image_id: str, known: set[str], missing: set[str], compression: Compression
-    ) -> None:
+    async def _export(self, job: "_Job") -> None:
         for folder in ("sha256", "layers"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         sweep(self.root)
         with tempfile.TemporaryDirectory(dir=self.root, prefix=STAGING_PREFIX) as scratch:
             raw = Path(scratch, "blobs", "sha256")
             raw.mkdir(parents=True)
-            for diff_id in known:
+            for diff_id in job.known:
                 # skopeo asks only whether the blob exists: an empty file makes it skip the layer
                 (raw / diff_id.removeprefix("sha256:")).touch()
-            await checked(self.runner, _export_command(self.storage.reference(image_id), Path(scratch)))
-            files = [(diff_id, raw / diff_id.removeprefix("sha256:")) for diff_id in sorted(missing)]
-            await asyncio.to_thread(self._store_all, files, compression)
+            await checked(self.runner, _export_command(self.storage.reference(job.image_id), Path(scratch)))
+            files = [(diff_id, raw / diff_id.removeprefix("sha256:")) for diff_id in sorted(job.missing)]
+            await asyncio.to_thread(self._store_all, files, job)
 
-    def _store_all(self, files: Sequence[tuple[str, Path]], compression: Compression) -> None:
+    def _store_all(self, files: Sequence[tuple[str, Path]], job: "_Job") -> None:
         """Compress layers side by side; the pieces share one pool of threads."""
         cores = os.cpu_count() or 1
         with ThreadPoolExecutor(cores) as pieces, ThreadPoolExecutor(cores) as layers:
-            jobs = [layers.submit(self._store, diff_id, raw, compression, pieces) for diff_id, raw in files]
-            for job in jobs:
-                job.result()
+            running = [layers.submit(self._store, diff_id, raw, job, pieces) for diff_id, raw in files]
+            for one in running:
+                one.result()
 
-    def _store(self, diff_id: str, raw: Path, compression: Compression, pool: ThreadPoolExecutor) -> None:
-        raw_bytes = raw.stat().st_size
+    def _store(self, diff_id: str, raw: Path, job: "_Job", pool: ThreadPoolExecutor) -> None:
+        raw_bytes, written = raw.stat().st_size, diff_id
         packed = raw.with_suffix(".packed")
-        if compression is Compression.UNCOMPRESSED:
+        if diff_id in job.own:
+            mask_modes(raw)
+            written = f"sha256:{_sha256(raw)}"
+        if job.compression is Compression.UNCOMPRESSED:
             raw.rename(packed)
-            digest = diff_id
+            digest = written
         else:
-            digest = compress(raw, packed, compression, pool)
+            digest = compress(raw, packed, job.compression, pool)
         state = packed.stat()
-        record = {"digest": digest, "size": state.st_size, "raw": raw_bytes, "mtime_ns": state.st_mtime_ns}
+        record = {
+            "diff_id": written,
+            "digest": digest,
+            "size": state.st_size,
+            "raw": raw_bytes,
+            "mtime_ns": state.st_mtime_ns,
+        }
         packed.rename(self.blob(digest))
         draft = raw.with_suffix(".record")
         draft.write_text(json.dumps(record))
-        draft.rename(self._record(diff_id, compression))
+        draft.rename(self._record(diff_id, job.compression, job.own))
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Layers of one image to be taken out of storage."""
+
+    image_id: str
+    known: set[str]
+    missing: set[str]
+    compression: Compression
+    own: frozenset[str]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def compress(raw: Path, packed: Path, compression: Compression, pool: ThreadPoolExecutor) -> str:

@@ -23,6 +23,9 @@ INDEXES: Final = (
     "overlay-containers/containers.json",
 )
 
+OWN: Final = "wheelhouse-own"
+"""Empty file next to `diff`, removed with the layer."""
+
 
 @lru_cache(maxsize=8)
 def _parsed(path: Path, _version: tuple[int, ...]) -> list[dict[str, Any]]:
@@ -84,6 +87,10 @@ class LayerStack:
             layer = below[layer]
         return tuple(chain)
 
+    def all_layers(self) -> set[str]:
+        """Return the ids of all layers."""
+        return set(self._links("overlay-layers/layers.json", "parent"))
+
     def working_layer(self, container: str) -> str:
         """Return the writable layer of a working container by its name; KeyError without one."""
         listed = self._index("overlay-containers/containers.json")
@@ -98,6 +105,14 @@ class LayerStack:
     def folder(self, layer: str) -> Path:
         """Return the folder of one layer."""
         return self.root / "overlay" / layer
+
+    def mark_own(self, layer: str) -> None:
+        """Note that this engine made a layer; others are as a registry or an archive has them."""
+        (self.folder(layer) / OWN).touch()
+
+    def own(self, image: str) -> tuple[bool, ...]:
+        """Say of each layer of an image, the lowest first, whether this engine made it."""
+        return tuple((self.folder(layer) / OWN).exists() for layer in reversed(self.layers(image)))
 
     def config(self, image: str) -> bytes | None:
         """Return an image's configuration, whose sha256 is the image's id; None where it is not whole."""

@@ -65,6 +65,12 @@ def unmount(target: Path) -> None:
         target.rmdir()
 
 
+def release(folder: Path) -> None:
+    """Unmount what is mounted at the folders below a folder; they and their files stay."""
+    for point in mounts_below(folder):
+        _libc.umount2(os.fsencode(point), DETACH)
+
+
 def discard(folder: Path) -> None:
     """Remove a folder and what is mounted in it: never the files of what is mounted."""
     for point in mounts_below(folder):

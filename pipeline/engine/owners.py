@@ -1,24 +1,33 @@
 """Users and groups by the names a root filesystem gives them."""
 
+import re
 from pathlib import Path
+from typing import Final
 
 from pipeline.engine.inodes import Owner
 from pipeline.engine.paths import resolve
 
 _USER_FIELDS = 4
+NUMBER: Final = re.compile(r"\d+", re.ASCII)
+LARGEST: Final = 2**31 - 1
+"""A greater number is read as a name. Source: `parseUID` of core/util.go."""
 
 
-def parse_owner(text: str, root: Path) -> Owner:
+def parse_owner(text: str, root: Path, *, empty_is_root: bool = False) -> Owner:
     """Read "user[:group]" as the `owner` arguments of Dagger do.
 
     Numbers are taken as they are, names are looked up in `root`. Without a
-    group the group number is the user's number, for a name too.
+    group the group number is the user's number, for a name too. An empty part
+    is 0 for a Container (`empty_is_root`), and a name for a Directory. Source:
+    `ownership` of core/container.go, `resolveDirectoryOwner`, v0.21.8.
 
     Raises:
         LookupError: no such name, or no file to look it up in.
 
     """
     user, colon, group = text.partition(":")
+    if empty_is_root:
+        user, group = user or "0", group or "0"
     uid = _number(user)
     if uid is None:
         uid = _field(root, "/etc/passwd", user, f"find uid: no such user: {user}")[0]
@@ -57,7 +66,8 @@ def parse_user(text: str, root: Path) -> Owner:
 def _number(text: str) -> int | None:
     if text == "root":
         return 0
-    return int(text) if text.isdecimal() else None
+    number = int(text) if NUMBER.fullmatch(text) else None
+    return number if number is not None and number <= LARGEST else None
 
 
 def _lines(root: Path, path: str) -> list[list[str]]:

@@ -17,7 +17,7 @@ from pipeline.engine.errors import EngineError, ExecError
 from pipeline.engine.forwarding import accepts, forward
 from pipeline.engine.graph import digest_of
 from pipeline.engine.healthchecks import HealthCheck
-from pipeline.engine.masking import shortened
+from pipeline.engine.masking import text_of
 from pipeline.engine.network import Network
 from pipeline.engine.states import ServiceState
 
@@ -285,7 +285,7 @@ def _died(engine: "Engine", state: ServiceState, running: Running, alias: str) -
         return EngineError(f"service {alias} was stopped")
     if (error := process.exception()) is not None:
         return error if isinstance(error, EngineError) else EngineError(str(error))
-    texts = [shortened(running.capture.output(one)) if running.capture else "" for one in STREAMS]
+    texts = [text_of(running.capture.output(one)) if running.capture else "" for one in STREAMS]
     ended = process.result()
     missing = execs.not_found(ended)
     if ended.failure and not missing:

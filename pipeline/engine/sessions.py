@@ -12,7 +12,7 @@ from pipeline.engine.buildah import Buildah
 from pipeline.engine.containers import Containers
 from pipeline.engine.errors import StoreError
 from pipeline.engine.layerstack import LayerStack
-from pipeline.engine.mounting import mounts_below, unmount
+from pipeline.engine.mounting import mounts_below, release, unmount
 from pipeline.engine.network import Network, network_name
 from pipeline.engine.privileges import is_machine_root
 from pipeline.engine.store import Store
@@ -41,6 +41,8 @@ class Registration:
         finally:
             shutil.rmtree(store.root / "work" / name, ignore_errors=True)
             path.unlink(missing_ok=True)
+            if not any(alive(other) for other in (store.root / "sessions").iterdir()):
+                release(store.storage)  # skopeo mounts storage's folder on itself and leaves it so
 
     async def clean(self, buildah: Buildah, network: Network) -> str:
         """Put right what damage and dead sessions left; return what was lost by it, as one sentence."""

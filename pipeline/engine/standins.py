@@ -15,6 +15,14 @@ PYTHON_SUITES: Final = {"3.13": "trixie", "3.11": "bookworm"}
 """Python version -> the Debian release that has it."""
 SUITES: Final = {"trixie": "trixie", "bookworm": "bookworm", "13": "trixie", "12": "bookworm"}
 """Tag of the debian image -> Debian release."""
+MOVING: Final = {
+    "latest": "trixie",
+    "stable": "trixie",
+    "stable-slim": "trixie-slim",
+    "oldstable": "bookworm",
+    "oldstable-slim": "bookworm-slim",
+}
+"""Tags of the debian image that move from release to release -> what they mean in 2026."""
 
 BASE_PACKAGES: Final = ("ca-certificates",)
 PYTHON_PACKAGES: Final = ("netbase", "tzdata", "python3", "python3-venv", "python3-pip")
@@ -60,7 +68,16 @@ def stand_in_for(reference: Reference) -> StandIn:
     ImageError lists what can be had when nothing can stand in.
     """
     if reference.digest:
-        raise ImageError(f"{reference} is pinned to a digest: only a registry has exactly these bytes")
+        name = str(reference).partition("@")[0].removeprefix("docker.io/library/")
+        raise ImageError(
+            f"{reference} is pinned to a digest: only a registry has exactly these bytes. Name one that "
+            f"answers (WHEELHOUSE_REGISTRY_MIRROR), or leave the digest out ({name}) for a stand-in"
+        )
+    if reference.repository == "docker.io/library/debian" and reference.tag in MOVING:
+        raise ImageError(
+            f"debian:{reference.tag} means another release every two years, which only a registry knows. "
+            f"Name the release: debian:{MOVING[reference.tag]}"
+        )
     found: StandIn | None = None
     if reference.repository == "docker.io/library/python":
         found = _python(reference.tag)

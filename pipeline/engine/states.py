@@ -12,6 +12,8 @@ from typing import Any, Final, Literal
 from pipeline.engine.graph import digest_of
 from pipeline.engine.imageconfig import ImageConfig
 
+EMPTY: Final = "empty"
+"""Key of the folder without entries."""
 CONTENT_DIGITS: Final = 64
 """Length of a key that is the sha256 of a folder's content; keys of what was done are half as long."""
 
@@ -23,11 +25,22 @@ class Snapshot:
     key: str
     image: str | None = None
     """Image id; None means the folder `trees/<key>`."""
+    steps: tuple[str, ...] = ()
+    """Keys of the folders that operations made one after the other, this one the last; empty for one."""
+    base: str | None = None
+    """Image that the first of several steps changed."""
 
     @property
     def is_by_content(self) -> bool:
         """Say whether the key is a digest of the content, as of folders of this machine."""
         return self.image is None and len(self.key) == CONTENT_DIGITS
+
+    def then(self, key: str) -> "Snapshot":
+        """Return the folder that one more operation on all of this one made."""
+        if self.image is not None:
+            return Snapshot(key, steps=(key,), base=self.image)
+        before = self.steps or ((self.key,) if self.key != EMPTY else ())
+        return Snapshot(key, steps=(*before, key), base=self.base)
 
 
 @dataclass(frozen=True, slots=True)

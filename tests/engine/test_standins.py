@@ -68,3 +68,16 @@ def test_one_content_has_one_name():
     short, long = (stand_in_for(Reference.parse(f"python:3.13{tag}")) for tag in ("-slim", "-slim-trixie"))
 
     assert short.name == long.name != stand_in_for(Reference.parse("python:3.13")).name
+
+
+def test_a_digest_names_what_to_do():
+    """Who pins a digest is told both ways out: a registry, or the same tag without it."""
+    with pytest.raises(ImageError, match=r"WHEELHOUSE_REGISTRY_MIRROR.*\(python:3.13-slim\)"):
+        stand_in_for(Reference.parse(f"python:3.13-slim@sha256:{'0' * 64}"))
+
+
+@pytest.mark.parametrize(("tag", "release"), [("stable", "trixie"), ("oldstable-slim", "bookworm-slim")])
+def test_a_moving_release_is_named(tag, release):
+    """`stable` means what a registry says; the message names the release to write instead."""
+    with pytest.raises(ImageError, match=f"Name the release: debian:{release}$"):
+        stand_in_for(Reference.parse(f"debian:{tag}"))

@@ -19,7 +19,7 @@ from pipeline.engine.ops.config import expand, path_arg
 from pipeline.engine.owners import parse_owner
 from pipeline.engine.states import ContainerState, DirectoryState, FileState, Snapshot
 
-MERGING: Final = ("withDirectory", "withFiles")
+MERGING: Final = ("withDirectory",)
 """Fields that put something into a directory rather than in its place."""
 
 
@@ -78,13 +78,14 @@ async def owner_of(engine: Engine, state: ContainerState, op: Op) -> Owner | Non
     text = expand(state, op.args.get("owner") or "", wanted=op.args.get("expand", False))
     if not text:
         return None
-    if all(part.isdecimal() for part in text.split(":")):
-        return parse_owner(text, Path("/nonexistent"))
-    root = await engine.root_of(state.rootfs)
+    parts = text.split(":", 1)
+    root = (
+        Path("/nonexistent") if all(one.isdecimal() for one in parts) else await engine.root_of(state.rootfs)
+    )
     try:
-        return await asyncio.to_thread(parse_owner, text, root)
+        return await asyncio.to_thread(parse_owner, text, root, empty_is_root=True)
     except LookupError as error:
-        raise EngineError(str(error.args[0])) from error
+        raise EngineError(f"failed to resolve ownership for {text}: {error.args[0]}") from error
 
 
 @operation("Container.withDirectory")
@@ -142,20 +143,17 @@ async def with_file(engine: Engine, op: Op) -> ContainerState:
 
 @operation("Container.withFiles")
 async def with_files(engine: Engine, op: Op) -> ContainerState:
-    """Copy files into a directory of the container."""
-    state = await engine.container(op)
-    sources: list[FileState] = [await engine.evaluate(one) for one in op.args["sources"]]
-    owner, mode = await owner_of(engine, state, op), op.args.get("permissions")
-    origins = [(await lazily(engine, one), one.name) for one in sources]
-    copying = Copying(owner=owner, mode=mode)
-
-    def edit(root: Path, inner: str) -> None:
-        for origin, name in origins:
-            copy_file(origin(), root, f"{inner.rstrip('/')}/", copying, name=name)
-
-    return await changed(
-        engine, op, [[one.key for one in sources], owner, mode], edit, Change(path_arg(state, op))
-    )
+    """Copy files into a directory of the container, one after the other."""
+    assert op.parent is not None  # noqa: S101 - a container field has a parent
+    path = path_arg(await engine.container(op), op)
+    current = op.parent
+    for one in op.args["sources"]:
+        source: FileState = await engine.evaluate(one)
+        given = {name: op.args[name] for name in ("permissions", "owner") if name in op.args}
+        place = {"path": posixpath.join(path, source.name), "source": one, **given}
+        current = Op.make("Container", "withFile", current, place)
+    made: ContainerState = await engine.evaluate(current)
+    return made
 
 
 @operation("Container.withNewFile")

@@ -1,10 +1,12 @@
 """Container: images in and out: from, import, asTarball, export, publish, dockerBuild."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import os
 import shutil
 import urllib.parse
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,8 +164,29 @@ async def layout_for(engine: Engine, op: Op, tag: str = "") -> oci.Layout:
         tag,
     )
     cache = LayerCache(engine.store.root / "blobs", engine.runner, storage_of(engine))
-    async with engine.step(digest_of("layout", op.digest), f"image {op.field}"):
-        return await oci.layout_of(cache, images, form)
+    with _locked(engine, images):
+        async with engine.step(digest_of("layout", op.digest), f"image {op.field}"):
+            return await oci.layout_of(cache, images, form)
+
+
+@contextlib.contextmanager
+def _locked(engine: Engine, images: Sequence[oci.Image]) -> Iterator[None]:
+    """Lock the layers of images while they are packed.
+
+    Raises EngineError for a layer that is being packed for another archive: a Dagger engine (0.21, 1.0)
+    fails then in most tries, so that a module which asks for two at once is wrong.
+    """
+    layers = {layer for one in images if one.image_id for layer in engine.buildah.stack.layers(one.image_id)}
+    if shared := sorted(layers & engine.packing):
+        raise EngineError(
+            f"failed to open writer: ref {shared[0][:12]} locked: another archive with this layer is being "
+            "written. Ask for one archive of an image, then for the next."
+        )
+    engine.packing |= layers
+    try:
+        yield
+    finally:
+        engine.packing -= layers
 
 
 def _created(engine: Engine) -> str:

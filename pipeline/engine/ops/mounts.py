@@ -3,25 +3,25 @@
 from dataclasses import replace
 
 from pipeline.engine.engine import Engine
+from pipeline.engine.files import set_owner
 from pipeline.engine.graph import Op
 from pipeline.engine.handlers import operation, refuse
 from pipeline.engine.ops.config import path_arg
-from pipeline.engine.states import CacheState, ContainerState, Mount
+from pipeline.engine.ops.filesystem import owner_of
+from pipeline.engine.states import CacheState, ContainerState, DirectoryState, Mount
 
 
 @operation("Container.withMountedDirectory")
 async def with_mounted_directory(engine: Engine, op: Op) -> ContainerState:
     """Mount a directory copy-on-write, or read-only."""
     state = await engine.container(op)
-    source = await engine.evaluate(op.args["source"])
-    mount = Mount(
-        _target(state, op),
-        "directory",
-        source,
-        read_only=op.args.get("readOnly", False),
-        owner=op.args.get("owner", ""),
+    source: DirectoryState = await engine.evaluate(op.args["source"])
+    if (owner := await owner_of(engine, state, op)) is not None:
+        what, path = ["mounted", owner], source.path
+        source = await engine.edited(source, what, lambda root: set_owner(root, path, owner))
+    return state.with_mount(
+        Mount(_target(state, op), "directory", source, read_only=op.args.get("readOnly", False))
     )
-    return state.with_mount(mount)
 
 
 @operation("Container.withMountedFile")
@@ -29,7 +29,7 @@ async def with_mounted_file(engine: Engine, op: Op) -> ContainerState:
     """Mount a private copy of a file."""
     state = await engine.container(op)
     source = await engine.evaluate(op.args["source"])
-    return state.with_mount(Mount(_target(state, op), "file", source, owner=op.args.get("owner", "")))
+    return state.with_mount(Mount(_target(state, op), "file", source, owner=await _owner(engine, state, op)))
 
 
 @operation("Container.withMountedCache")
@@ -40,7 +40,7 @@ async def with_mounted_cache(engine: Engine, op: Op) -> ContainerState:
     if op.args.get("source"):
         cache = replace(cache, source=await engine.evaluate(op.args["source"]))
     sharing = op.args.get("sharing") or cache.sharing
-    mount = Mount(_target(state, op), "cache", cache, owner=op.args.get("owner", ""), sharing=sharing)
+    mount = Mount(_target(state, op), "cache", cache, owner=await _owner(engine, state, op), sharing=sharing)
     return state.with_mount(mount)
 
 
@@ -56,10 +56,8 @@ async def with_mounted_secret(engine: Engine, op: Op) -> ContainerState:
     """Mount a secret as a file in memory."""
     state = await engine.container(op)
     secret = await engine.evaluate(op.args["source"])
-    mount = Mount(
-        _target(state, op), "secret", secret, owner=op.args.get("owner", ""), mode=op.args.get("mode", 0o400)
-    )
-    return state.with_mount(mount)
+    owner, mode = await _owner(engine, state, op), op.args.get("mode", 0o400)
+    return state.with_mount(Mount(_target(state, op), "secret", secret, owner=owner, mode=mode))
 
 
 @operation("Container.withoutMount")
@@ -92,6 +90,12 @@ async def mounts(engine: Engine, op: Op) -> list[str]:
         for mount in (await engine.container(op)).mounts
         if mount.kind not in ("secret", "socket")
     ]
+
+
+async def _owner(engine: Engine, state: ContainerState, op: Op) -> str:
+    """Return the owner of a mount as numbers: names are those of the container it is mounted in."""
+    owner = await owner_of(engine, state, op)
+    return "" if owner is None else f"{owner[0]}:{owner[1]}"
 
 
 def _target(state: ContainerState, op: Op) -> str:
