@@ -71,8 +71,13 @@ def package_managers(subject: Subject) -> Seen:
 
 
 def headers(subject: Subject) -> Seen:
-    """Look for C headers and static libraries."""
-    return subject.seen(entry for entry in subject.image.files if HEADERS.search(entry.path))
+    """Look for C headers and static libraries; what distributions read at run time the prune rules leave."""
+    found = [entry for entry in subject.image.files if HEADERS.search(entry.path)]
+    listed = recorded(subject.image)
+    kept = [entry for entry in found if entry.path in listed]
+    seen = subject.seen(entry for entry in found if entry.path not in listed)
+    told = f"; {len(kept)} of distributions, which the prune rules leave" if kept else ""
+    return Seen(seen.wrong, f"{seen.looked}{told}")
 
 
 def tests(subject: Subject) -> Seen:

@@ -78,6 +78,11 @@ def test_what_a_distribution_lists_as_its_own_is_not_a_test_left_behind(wheel):
     assert "2 test modules of distributions" in checks["no tests"]["found"]
 
 
+def test_a_header_that_a_distribution_reads_is_left(wheel):
+    """Packages that compile at run time read headers and kernels of their own."""
+    assert wheel({"demo/_cffi_include.h": "int x;\n"}).broken() == []
+
+
 def test_a_test_that_no_distribution_lists_breaks_no_tests(small):
     """A file that somebody put among the packages is not a distribution's own."""
     small.add(f"{SITE}/demo/tests/test_more.py", TEST)
