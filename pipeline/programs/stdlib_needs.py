@@ -15,6 +15,8 @@ from imports import Import, read_source
 from site_files import module_name
 
 WORD = re.compile(rb"\w+")
+OTHERS = ("lib-dynload", "site-packages", "dist-packages", "test", "idlelib", "lib2to3")
+"""Folders of the standard library whose modules nothing else in it imports, or that are not part of it."""
 
 
 def needed_modules(site: Path | None, dropped: Callable[[Path], bool]) -> dict[Path, str]:
@@ -27,7 +29,7 @@ def needed_modules(site: Path | None, dropped: Callable[[Path], bool]) -> dict[P
     """
     stdlib = dict(_modules())
     gone = {name: path for name, path in stdlib.items() if dropped(path)}
-    words = {name.rpartition(".")[2].encode() for name in gone}
+    tops = {name.partition(".")[0] for name in gone}
     found: dict[Path, str] = {}
     # Programs such as `python -m asyncio` are no modules that a service imports.
     kept = [(name, path) for name, path in stdlib.items() if name not in gone and path.stem != "__main__"]
@@ -36,7 +38,7 @@ def needed_modules(site: Path | None, dropped: Callable[[Path], bool]) -> dict[P
         queue += [(module_name(str(path.relative_to(site))), path, True) for path in site.rglob("*.py")]
     while queue:
         module, path, lazily = queue.pop()
-        for imported in _imports(module, path, words):
+        for imported in _imports(module, path, tops):
             if imported.guarded or (imported.lazy and not lazily):
                 continue
             for name in _with_packages(imported.name):
@@ -46,21 +48,26 @@ def needed_modules(site: Path | None, dropped: Callable[[Path], bool]) -> dict[P
     return found
 
 
-def _imports(module: str, path: Path, words: set[bytes]) -> frozenset[Import]:
+def _imports(module: str, path: Path, tops: set[str]) -> frozenset[Import]:
+    """Return what a source imports; nothing where it cannot import one of these packages."""
     source = path.read_bytes()
-    if words.isdisjoint(WORD.findall(source)):
+    inside = module.partition(".")[0] in tops
+    if not inside and {top.encode() for top in tops}.isdisjoint(WORD.findall(source)):
         return frozenset()
     return read_source(source, module or path.stem, package=path.name == "__init__.py").imports
 
 
 def _modules() -> Iterator[tuple[str, Path]]:
-    """Yield name and file of every module of the standard library."""
+    """Yield name and file of every module of the standard library, its own tests left out."""
     for key in ("stdlib", "platstdlib"):
         root = Path(sysconfig.get_path(key)).resolve()
         for folder in (root, root / "lib-dynload"):
-            for path in sorted(folder.rglob("*")):
-                name = module_name(path.relative_to(folder).as_posix())
-                if name and not name.startswith(("site-packages", "lib-dynload")):
+            tops = (
+                sorted(top for top in folder.iterdir() if top.name not in OTHERS) if folder.is_dir() else []
+            )
+            files = [path for top in tops for path in ([top] if top.is_file() else sorted(top.rglob("*")))]
+            for path in files:
+                if name := module_name(path.relative_to(folder).as_posix()):
                     yield name, path
 
 
