@@ -17,14 +17,20 @@ from imports import read_source
 from prune_rules import Rule
 from site_files import module_name
 
-WORD = re.compile(rb"\w+")
-FILE_NAME = re.compile(rb"[\w.+-]+")
+SOURCE_NAME = re.compile(rb"\.(cuh?|c|cpp|h|hpp|hxx|pyi|pyx|pxd)\b")
 DOTTED = re.compile(r"\.{0,3}[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
 ENDING = re.compile(r"(^|[*/}])(\.\w+)$")
 """A string that names files by their ending alone: `.cu`, `*.cu`, `kernels/*.cu`."""
 SOURCES = (".c", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".hxx", ".pyi", ".pyx", ".pxd")
 STUB_LOADER = "attach_stub"
 """Function of lazy_loader that reads the stub next to a module to learn what it has."""
+
+
+def _gate(path: str, folders: set[str]) -> str:
+    """Return the first name in a path below the deepest folder that has modules which stay."""
+    parts = path.split("/")
+    depth = next(end for end in range(len(parts) - 1, -1, -1) if "/".join(parts[:end]) in folders)
+    return parts[depth].partition(".")[0]
 
 
 def _reads(path: str, text: str, file: str) -> bool:
@@ -54,24 +60,22 @@ class Needs:
     """Module that would go -> its file."""
     data: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     """(distribution, file name or ending) -> files that would go."""
-    words: set[bytes] = field(default_factory=set)
-    """Last parts of the modules' names: a source without any of them imports none."""
-    file_names: set[bytes] = field(default_factory=set)
+    gates: set[bytes] = field(default_factory=set)
+    """Names of the folders and modules that would go as a whole: who names none of them reads none."""
     queue: list[str] = field(default_factory=list)
+    seen: set[tuple[str, str]] = field(default_factory=set)
+    """(folder, rule) whose data files are spared."""
 
     def __post_init__(self) -> None:
         for path in self.matched:
             owner, pure = self.owners.get(path, ""), PurePosixPath(path)
             if name := module_name(path):
                 self.modules[name] = path
-                self.words.add(name.rpartition(".")[2].encode())
             if name or self.matched[path].specific:
                 continue
             self.data[owner, pure.name].add(path)
-            self.file_names.add(pure.name.encode())
             if f"**/*{pure.suffix}" in self.matched[path].patterns:
                 self.data[owner, pure.suffix].add(path)
-                self.file_names.add(pure.suffix.encode())
 
     def find(self, kept: list[str], scripts: frozenset[str]) -> dict[str, str]:
         """Return the needed files, each with the reason.
@@ -84,7 +88,10 @@ class Needs:
         for point in entry_points(self.site):
             if point.name not in scripts:
                 self._import(point.module, f"entry point {point.name!r} names it")
-        self.queue += [path for path in kept if path.endswith(".py")]
+        modules = [path for path in kept if path.endswith(".py")]
+        folders = {"", *(path.rpartition("/")[0] for path in modules)}
+        self.gates = {_gate(path, folders).encode() for path in self.matched}
+        self.queue += modules
         while self.queue:
             self._read(self.queue.pop())
         return self.spared
@@ -99,8 +106,7 @@ class Needs:
         source = (self.site / path).read_bytes()
         if STUB_LOADER.encode() in source:
             self._spare_matched(str(PurePosixPath(path).with_suffix(".pyi")), f"{path} loads it lazily")
-        named = not self.file_names.isdisjoint(FILE_NAME.findall(source))
-        if not named and self.words.isdisjoint(WORD.findall(source)):
+        if path not in self.spared and not SOURCE_NAME.search(source) and not self._names_a_gate(source):
             return
         module = module_name(path) or PurePosixPath(path).stem
         reading = read_source(source, module, package=path.endswith("/__init__.py"))
@@ -108,6 +114,9 @@ class Needs:
             self._import(imported.name, f"{path} imports it", path)
         for text in reading.strings:
             self._string(text, path, module)
+
+    def _names_a_gate(self, source: bytes) -> bool:
+        return any(gate in source for gate in self.gates)
 
     def _import(self, name: str, why: str, user: str = "") -> None:
         """Keep a module and the packages that it is in."""
@@ -140,7 +149,10 @@ class Needs:
         """Keep a data file and what its rule matches next to it: one kernel includes another."""
         folder, rule = str(PurePosixPath(path).parent), self.matched[path]
         self._spare_matched(path, why)
-        for other, other_rule in self.matched.items() if not path.endswith(".pyi") else ():
+        if path.endswith(".pyi") or (folder, rule.name) in self.seen:
+            return
+        self.seen.add((folder, rule.name))
+        for other, other_rule in self.matched.items():
             if other_rule == rule and other.startswith(f"{folder}/") and not module_name(other):
                 self._spare_matched(other, why)
 

@@ -89,7 +89,7 @@ RULES = (
         ("numpy/f2py/**",),
         "translates Fortran for compilers; numpy itself only offers it as an attribute",
         specific=True,
-        offered_by=("numpy/__init__.py",),
+        offered_by=("numpy/__init__.py", "numpy/conftest.py"),
         scripts=("f2py",),
     ),
     Rule("tests", ("**/tests/**", "**/conftest.py"), "tests of the packages themselves"),

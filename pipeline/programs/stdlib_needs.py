@@ -4,7 +4,6 @@ Counted are imports that run when a kept module of the standard library is impor
 installed wheels; not counted is what a `try` catches, because the code then has another way.
 """
 
-import re
 import subprocess
 import sys
 import sysconfig
@@ -14,7 +13,6 @@ from pathlib import Path
 from imports import Import, read_source
 from site_files import module_name
 
-WORD = re.compile(rb"\w+")
 OTHERS = ("lib-dynload", "site-packages", "dist-packages", "test", "idlelib", "lib2to3")
 """Folders of the standard library whose modules nothing else in it imports, or that are not part of it."""
 
@@ -52,7 +50,7 @@ def _imports(module: str, path: Path, tops: set[str]) -> frozenset[Import]:
     """Return what a source imports; nothing where it cannot import one of these packages."""
     source = path.read_bytes()
     inside = module.partition(".")[0] in tops
-    if not inside and {top.encode() for top in tops}.isdisjoint(WORD.findall(source)):
+    if not inside and not any(top.encode() in source for top in tops):
         return frozenset()
     return read_source(source, module or path.stem, package=path.name == "__init__.py").imports
 
