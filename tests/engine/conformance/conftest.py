@@ -3,11 +3,12 @@
 BASE names the image; it needs a shell, `stat`, `sleep` and Python 3.
 """
 
+import json
 import os
-import shutil
+import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import dagger
@@ -21,12 +22,27 @@ from tests.engines import engine
 BASE = os.environ.get("BASE", "python:3.13-slim")
 
 
+@pytest.fixture(scope="session")
+def shared_session() -> Iterator[dict[str, str]]:
+    """Give the variables of one session of Dagger for all tests: ending one takes it seconds."""
+    if engine() != "dagger":
+        yield {}
+        return
+    command = ["dagger", "session", "--label", "dagger.io/sdk.name:python"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdin
+        answer = json.loads(process.stdout.readline())
+        yield {"DAGGER_SESSION_PORT": str(answer["port"]), "DAGGER_SESSION_TOKEN": answer["session_token"]}
+        process.stdin.close()
+
+
 @pytest.fixture
-async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+async def client(shared_session: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """Connect the client to the engine under test."""
-    if program := shutil.which("dagger") if engine() == "dagger" else None:
-        monkeypatch.setenv("_EXPERIMENTAL_DAGGER_CLI_BIN", program)
-    if program or os.environ.get("DAGGER_SESSION_PORT"):
+    for name, value in shared_session.items():
+        monkeypatch.setenv(name, value)
+    if os.environ.get("DAGGER_SESSION_PORT"):
         async with dagger.connection():
             yield
         return
