@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 import anyio
 import dagger
 
-from pipeline import source as sources
 from pipeline.bases import Bases
 from pipeline.branches import at_once
 from pipeline.builder import Builder
@@ -37,6 +36,8 @@ from pipeline.packing import archived, unarchived
 from pipeline.projects import absent
 from pipeline.rootfs import base_image
 from pipeline.sbom import Subject as Listed
+from pipeline.source import SourceFiles, require_paths
+from pipeline.source import application as application_of
 from pipeline.variants import VARIANTS, Base, Variant
 from pipeline.wheels import wheel_directory
 
@@ -66,7 +67,7 @@ def once(stage: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[An
 class Assembly:
     """One service on its way through the stages."""
 
-    source: dagger.Directory
+    files: SourceFiles
     builder: Builder
     hub: Hub
     config: Config
@@ -83,15 +84,21 @@ class Assembly:
             ConfigError: no pyproject.toml, or it is wrong.
 
         """
-        pyproject = await sources.text(source, "pyproject.toml")
+        files = SourceFiles(root=source)
+        pyproject = await files.text("pyproject.toml")
         if pyproject is None:
-            raise absent(await source.entries())
+            raise absent(await files.entries())
         config = Config.parse(pyproject)
         image = builder.image or f"python:{config.service.python}-slim"
         builder = replace(builder, image=image)
         cache = await Cache.of(shared) if shared else None
         builder = await Bases(cache=cache).kept(builder) if cache else builder
-        return cls(source=source, builder=builder, hub=hub, config=config, cache=cache)
+        return cls(files=files, builder=builder, hub=hub, config=config, cache=cache)
+
+    @property
+    def source(self) -> dagger.Directory:
+        """The service's folder."""
+        return self.files.root
 
     def on(self, platform: str) -> Self:
         """Return the assembly of the same service for another platform; "" for the engine's own."""
@@ -115,7 +122,7 @@ class Assembly:
         declared = self.config.requirements(variant)
         packages = self.config.service.packages
         path, lock = await found_lock(
-            self.builder, self.source, variant.value, self.config.variant(variant), packages
+            self.builder, self.files, variant.value, self.config.variant(variant), packages
         )
         check_fresh(lock, declared, python=self.config.service.python, path=path)
         return without_cuda(lock) if self.cuda_image(variant) else lock
@@ -136,7 +143,7 @@ class Assembly:
         """
         if not self.config.variant(variant).models:
             return {}
-        text = await sources.text(self.source, "models.lock")
+        text = await self.files.text("models.lock")
         if text is None:
             raise LockError.of(
                 "the source has no models.lock", expected="sha256 and size of each file", do=REFRESH
@@ -169,7 +176,7 @@ class Assembly:
             ConfigError: `packages` or `tests` names what the source does not have.
 
         """
-        await sources.require_paths(self.source, self.config)
+        await require_paths(self.files, self.config)
         await self.lock(variant)
         async with at_once() as group:
             # The long branches at once; their results are taken from memory below.
@@ -188,7 +195,7 @@ class Assembly:
     async def _application(self) -> dagger.Directory:
         """Return the layer of the service's own packages."""
         workshop = await self.workshop()
-        application = await sources.application(workshop, self.source, self.config)
+        application = await application_of(workshop, self.source, self.config)
         return await app_layer(self.builder, application).sync()
 
     @once
@@ -251,7 +258,7 @@ class Assembly:
 
     async def _test_wheels(self, variant: Variant) -> dagger.Directory | None:
         """Return the wheels that the tests need beyond those in the image."""
-        text = await sources.text(self.source, TEST_LOCK)
+        text = await self.files.text(TEST_LOCK)
         if text is None:
             return None
         return await self._wheels(Lock.parse(text, path=TEST_LOCK).without(await self.lock(variant)), ())
@@ -280,5 +287,5 @@ class Assembly:
 
     @once
     async def _require_fresh_models(self, models_lock: str) -> None:
-        pyproject = await sources.text(self.source, "pyproject.toml") or ""
+        pyproject = await self.files.text("pyproject.toml") or ""
         await self.kitchen(models_lock).require_fresh(pyproject)

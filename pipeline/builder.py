@@ -1,6 +1,7 @@
 """The containers that work and never ship: the base image, the tools, our programs, the caches."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -9,7 +10,8 @@ import dagger
 from dagger import dag
 
 PROGRAMS: Final = Path(__file__).parent / "programs"
-"""Programs that run inside containers. They are read as text and mounted, never imported here."""
+"""Programs that run inside containers. They are mounted, never imported here."""
+BYTECODE: Final = "**/__pycache__"
 TOOLS: Final = "/opt/tools"
 EPOCH: Final = 315532800
 """1980-01-01, the oldest time that a zip file can hold: time of every file that we make."""
@@ -55,10 +57,21 @@ class Builder:
     """The base image, where a cache had it; None: from its own registry."""
     toolbox: dagger.Directory | None = None
     """The installed tools, once they are made: later queries name them by id."""
+    _shared: dict[object, dagger.Container] = field(default_factory=dict, init=False, compare=False)
 
     def empty(self) -> dagger.Container:
         """Return a container without files, of the wanted platform."""
         return dag.container(platform=dagger.Platform(self.platform)) if self.platform else dag.container()
+
+    def shared(self, key: object, build: Callable[[], dagger.Container]) -> dagger.Container:
+        """Return the container of a key, described by `build` the first time.
+
+        The client asks the engine for the id of each argument of each chain. Chains that share their
+        beginning share its arguments, and ask once: a third of all questions of a build (measured).
+        """
+        if key not in self._shared:
+            self._shared[key] = build()
+        return self._shared[key]
 
     def base(self) -> dagger.Container:
         """Return the base image as it is."""
@@ -69,50 +82,68 @@ class Builder:
         """Return the base image's reference with its digest, "" where the engine knows none."""
         return self.kept.reference if self.kept else await self.empty().from_(self.image).image_ref()
 
-    def tools(self, *programs: str) -> dagger.Container:
-        """Return the base with the pinned tools on PATH and these programs at /programs.
+    def tools(self, *programs: str, packages: tuple[str, ...] = ()) -> dagger.Container:
+        """Return the base with the pinned tools on PATH, Debian packages, and these programs at /programs.
 
         uv, pip, packaging and pyelftools come from programs/tools.txt by hash.
         """
-        return self.with_tools(self.base(), *programs)
+        return self.shared(
+            ("tools", packages, programs),
+            lambda: (
+                self.with_debian_packages(*packages) if packages else self._equipped()
+            ).with_mounted_directory("/programs", program_files(*programs)),
+        )
 
-    def with_tools(self, container: dagger.Container, *programs: str) -> dagger.Container:
-        """Return a container that descends from the base, with the tools and these programs."""
+    def _equipped(self) -> dagger.Container:
+        return self.shared("equipped", lambda: self.with_tools(self.base()))
+
+    def with_tools(self, container: dagger.Container) -> dagger.Container:
+        """Return a container that descends from the base, with the pinned tools on PATH."""
         return (
             container.with_mounted_directory(TOOLS, self.toolbox or self.installed_tools())
             .with_env_variable("PATH", f"{TOOLS}/bin:{PATH}")
             .with_env_variable("PYTHONPATH", TOOLS)
             .with_env_variable("PYTHONHASHSEED", "0")
-            .with_mounted_directory("/programs", program_files(*programs))
         )
 
     def installed_tools(self) -> dagger.Directory:
         """Return the tools of programs/tools.txt, installed by hash."""
         return (
-            self.online(self.base())
+            self.online_base()
             .with_mounted_file("/in/tools.txt", program_file("tools.txt"))
             .with_exec([*PIP_INSTALL, "--target", TOOLS, "--requirement", "/in/tools.txt"])
             .directory(TOOLS)
         )
 
     def with_debian_packages(self, *packages: str) -> dagger.Container:
-        """Return the base with Debian packages installed; their downloads are on a cache volume."""
+        """Return the base with Debian packages installed, and the tools; downloads are on a cache volume."""
         if not packages:
             return self.base()
         keep = [] if self.fresh else ["--keep-downloads"]
         install = ["python3", "/programs/debian_packages.py", *keep, *packages]
-        return (
-            self.with_cache(self.base(), APT_CACHE, "wheelhouse-apt", dagger.CacheSharingMode.LOCKED)
-            .with_mounted_directory("/programs", program_files("debian_packages.py"))
-            .with_exec(install)
-            .without_mount("/programs")
-            .without_mount(APT_CACHE)
+        return self.shared(
+            ("debian", packages),
+            lambda: (
+                self.shared("apt", self._apt)
+                .with_exec(install)
+                .without_mount("/programs")
+                .without_mount(APT_CACHE)
+            ),
         )
+
+    def _apt(self) -> dagger.Container:
+        cached = self.with_cache(
+            self._equipped(), APT_CACHE, "wheelhouse-apt", dagger.CacheSharingMode.LOCKED
+        )
+        return cached.with_mounted_directory("/programs", program_files("debian_packages.py"))
 
     def compiler(self, packages: tuple[str, ...], *programs: str) -> dagger.Container:
         """Return the base with compilers, Python's headers, these -dev packages, tools and programs."""
-        compiling = self.with_debian_packages("--python-headers", *COMPILERS, *packages)
-        return self.with_tools(compiling, *programs)
+        return self.tools(*programs, packages=("--python-headers", *COMPILERS, *packages))
+
+    def online_base(self) -> dagger.Container:
+        """Return the base, where it reaches the package index."""
+        return self.shared("online", lambda: self.online(self.base()))
 
     def online(self, container: dagger.Container) -> dagger.Container:
         """Return a container that reaches the package index, with pip's cache on a cache volume.
@@ -148,21 +179,21 @@ class Builder:
 
 
 @cache  # a lazy query, not a result: valid in every session
+def programs() -> dagger.Directory:
+    """Return the programs of this module, as a part of its own source."""
+    return dag.current_module().source().directory(f"{PROGRAMS.parent.name}/{PROGRAMS.name}")
+
+
+@cache
 def program_file(name: str) -> dagger.File:
-    """Return one file of programs/, by its contents alone."""
-    return dag.directory().with_new_file(name, (PROGRAMS / name).read_text()).file(name)
+    """Return one file of programs/."""
+    return programs().file(name)
 
 
 @cache
 def program_files(*names: str) -> dagger.Directory:
     """Return these files of programs/ in one directory; a folder's name stands for all its files."""
-    tree = dag.directory()
-    for name in names:
-        chosen = sorted((PROGRAMS / name).rglob("*")) if (PROGRAMS / name).is_dir() else [PROGRAMS / name]
-        for path in chosen:
-            if path.is_file() and path.suffix != ".pyc":
-                tree = tree.with_new_file(str(path.relative_to(PROGRAMS)), path.read_text())
-    return tree
+    return programs().filter(include=list(names), exclude=[BYTECODE])
 
 
 def text_file(name: str, contents: str) -> dagger.File:

@@ -6,11 +6,11 @@ from typing import Final
 
 import dagger
 
-from pipeline import source as sources
 from pipeline.builder import Builder
 from pipeline.config import VariantConfig
 from pipeline.errors import LockError
 from pipeline.lock import REFRESH, Lock
+from pipeline.source import SourceFiles
 
 UNREAD: Final = ("poetry.lock", "pdm.lock", "Pipfile.lock", "requirements.txt", "conda-lock.yml")
 """Locks of other tools, named where there is no other."""
@@ -18,7 +18,7 @@ UNREAD: Final = ("poetry.lock", "pdm.lock", "Pipfile.lock", "requirements.txt", 
 
 async def found_lock(
     builder: Builder,
-    source: dagger.Directory,
+    files: SourceFiles,
     name: str,
     declared: VariantConfig,
     packages: tuple[str, ...] = (),
@@ -27,7 +27,7 @@ async def found_lock(
 
     Args:
         builder: runs uv, which alone reads its own lock.
-        source: the service's folder.
+        files: of the service's folder.
         name: of the variant.
         declared: what the service declares for it.
         packages: folders that enter the image; a member of a uv workspace needs no pin where its code is in
@@ -38,20 +38,20 @@ async def found_lock(
 
     """
     path = f"requirements/{name}.txt"
-    if (text := await sources.text(source, path)) is not None:
+    if (text := await files.text(path)) is not None:
         return path, Lock.parse(text, path=path)
     for pylock in (f"pylock.{name}.toml", "pylock.toml"):
-        if (text := await sources.text(source, pylock)) is not None:
+        if (text := await files.text(pylock)) is not None:
             return pylock, Lock.parse_pylock(text, path=pylock)
-    if (text := await sources.text(source, "uv.lock")) is not None:
+    if (text := await files.text("uv.lock")) is not None:
         members = _members(text)
-        exported = await _exported(builder, source, declared)
+        exported = await _exported(builder, files.root, declared)
         local = {name for name, path in members.items() if _covered(path, packages)}
         folders = {members[name] for name in local}
         lines = (line for line in exported.splitlines() if _folder(line) not in folders)
         lock = Lock.parse("".join(f"{line}\n" for line in lines), path="uv.lock, exported")
         return "uv.lock", replace(lock, local=frozenset(local))
-    others = [path for path in UNREAD if path in await source.entries()]
+    others = [path for path in UNREAD if path in await files.entries()]
     found = f"no lock for variant {name!r}" + (f"; {others[0]} is not read" if others else "")
     raise LockError.of(found, expected=f"{path}, pylock.toml or uv.lock", do=REFRESH)
 

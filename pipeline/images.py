@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import dagger
-from dagger import dag
 
 from pipeline.builder import Builder, program_files
 from pipeline.config import Config, ServiceConfig
@@ -34,7 +33,15 @@ INSTALLER: Final = (
     "unused_libraries.py",
 )
 PLACER: Final = ("bytecode.py", "place_app.py", "tree_times.py")
-SYMBOLS: Final = ("elf.py", "elf_symbols.py", "prove_symbols.py", "rootfs_rules.py")
+PROOFS: Final = (
+    "blame.py",
+    "elf.py",
+    "elf_symbols.py",
+    "prove_imports.py",
+    "prove_symbols.py",
+    "rootfs_rules.py",
+    "site_files.py",
+)
 USER: Final = "1001:1001"
 INIT: Final = ("/usr/bin/tini", "--")
 """Process 1: reaps what the service's own children leave behind, and hands signals on."""
@@ -92,9 +99,8 @@ def environment(builder: Builder, wheels: dagger.Directory, config: Config, vari
     install += ["--layers", "/out/layers", "--prune", "/out/pruned.json"]
     stripper = () if "symbols" in keep else ("binutils",)
     installed = (
-        builder.with_tools(builder.with_debian_packages(*stripper), *INSTALLER)
+        builder.tools(*INSTALLER, packages=stripper)
         .with_mounted_directory("/wheels", wheels)
-        .with_directory("/out", dag.directory())
         .with_exec([*install, *(word for rule in keep for word in ("--keep", rule))])
     )
     return Environment(
@@ -114,18 +120,15 @@ async def prove(
             stderr names it, and the prune rule to blame.
 
     """
-    symbols = builder.with_tools(base.with_mounted_directory(VENV, venv), *SYMBOLS)
-    await symbols.with_exec(
-        [f"{VENV}/bin/python", "/programs/prove_symbols.py", "--site", f"{VENV}/lib"]
-    ).sync()
-    python = [f"{VENV}/bin/python", "/programs/prove_imports.py", "--pruned", "/in/pruned.json"]
-    await (
+    python = f"{VENV}/bin/python"
+    imported = (
         base.with_mounted_directory(VENV, venv)
-        .with_mounted_directory("/programs", program_files("blame.py", "prove_imports.py", "site_files.py"))
+        .with_mounted_directory("/programs", program_files(*PROOFS))
         .with_mounted_file("/in/pruned.json", pruned)
-        .with_exec(python)
-        .sync()
+        .with_exec([python, "/programs/prove_imports.py", "--pruned", "/in/pruned.json"])
     )
+    symbols = [python, "/programs/prove_symbols.py", "--site", f"{VENV}/lib"]
+    await builder.with_tools(imported).with_exec(symbols).sync()
 
 
 async def environment_layers(venv: Environment) -> tuple[dagger.Directory, ...]:

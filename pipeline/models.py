@@ -7,7 +7,7 @@ from typing import Final
 import dagger
 from dagger import dag
 
-from pipeline.builder import Builder, text_file
+from pipeline.builder import Builder
 from pipeline.config import Config, ModelConfig
 from pipeline.packages import with_packages
 from pipeline.variants import Variant
@@ -87,8 +87,8 @@ class Kitchen:
         lock = ["python3", "-m", "models.lock", "--check", "--pyproject", "/in/pyproject.toml"]
         await (
             with_packages(self.builder, FETCH_PACKAGES, "models")
-            .with_mounted_file("/in/pyproject.toml", text_file("pyproject.toml", pyproject))
-            .with_mounted_file("/in/models.lock", text_file("models.lock", self.lock))
+            .with_new_file("/in/pyproject.toml", pyproject)
+            .with_new_file("/in/models.lock", self.lock)
             .with_exec([*lock, "--out", "/in/models.lock"])
             .sync()
         )
@@ -117,7 +117,10 @@ class Kitchen:
         )
 
     def _fetched(self, name: str, model: ModelConfig) -> dagger.Directory:
-        container = self._fetcher().with_mounted_file("/in/models.lock", text_file("models.lock", self.lock))
+        container = self.builder.shared(
+            ("fetch", self.lock),
+            lambda: self._fetcher().with_new_file("/in/models.lock", self.lock),
+        )
         fetch = ["python3", "-m", "models.fetch", "--lock", "/in/models.lock", "--model", name]
         if any(place.startswith("dir://") for place in (model.source, *model.mirrors)):
             container = container.with_mounted_directory("/service", self.source)

@@ -7,12 +7,11 @@ from typing import Final
 import dagger
 from dagger import dag
 
-from pipeline import source as sources
 from pipeline.assembly import Assembly
 from pipeline.builder import program_file, text_file
 from pipeline.errors import ConfigError
 from pipeline.images import MODELS
-from pipeline.models import HUB_LAYOUT, REPORT
+from pipeline.models import HUB_LAYOUT, Model, model_folder
 from pipeline.variants import VARIANTS, Variant
 
 PLACE: Final = "/app"
@@ -124,17 +123,18 @@ async def _models(assembly: Assembly, variant: Variant, *, torch: bool) -> dict[
     """Return the models as they are published: 32-bit weights, or the hub's own cache layout."""
     if not assembly.config.variant(variant).models:
         return {}
-    kitchen = assembly.kitchen(await sources.text(assembly.source, "models.lock") or "")
+    kitchen = assembly.kitchen(await assembly.files.text("models.lock") or "")
     placed: dict[str, dagger.Directory] = {}
     for name, export in assembly.config.exports(variant).items():
         recipe = export if export == "files" else HUB_LAYOUT if torch or export == HUB_LAYOUT else "onnx-fp32"
-        model = kitchen.model_directory(name, assembly.config.service.models[name], recipe)
+        tree = kitchen.model_directory(name, assembly.config.service.models[name], recipe)
+        files = Model(tree=tree, folder=model_folder(name, recipe)).files
         if recipe == HUB_LAYOUT:
             placed |= {
-                folder.rstrip("/"): model.directory(folder) for folder in await model.glob("models--*")
+                folder.rstrip("/"): files.directory(folder) for folder in await files.glob("models--*")
             }
         else:
-            placed[name] = await model.without_file(REPORT).sync()
+            placed[name] = await files.sync()
     return placed
 
 

@@ -19,14 +19,25 @@ def with_packages(builder: Builder, requirements: str, *programs: str) -> dagger
         programs: files or folders of programs/, mounted at /programs.
 
     """
-    installed = (
-        builder.online(builder.base())
-        .with_mounted_file("/in/requirements.txt", program_file(requirements))
-        .with_exec([*INSTALL, "--target", PACKAGES, "--requirement", "/in/requirements.txt"])
-        .directory(PACKAGES)
+    return builder.shared(
+        (requirements, programs),
+        lambda: with_programs(_with_installed(builder, requirements), *programs, more=f":{PACKAGES}"),
     )
-    container = builder.base().with_mounted_directory(PACKAGES, installed)
-    return with_programs(container, *programs, more=f":{PACKAGES}")
+
+
+def _with_installed(builder: Builder, requirements: str) -> dagger.Container:
+    """Return the base with the packages of one requirement file."""
+
+    def build() -> dagger.Container:
+        installed = (
+            builder.online_base()
+            .with_mounted_file("/in/requirements.txt", program_file(requirements))
+            .with_exec([*INSTALL, "--target", PACKAGES, "--requirement", "/in/requirements.txt"])
+            .directory(PACKAGES)
+        )
+        return builder.base().with_mounted_directory(PACKAGES, installed)
+
+    return builder.shared(requirements, build)
 
 
 def with_programs(container: dagger.Container, *programs: str, more: str = "") -> dagger.Container:

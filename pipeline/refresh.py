@@ -5,7 +5,6 @@ from typing import Final
 import dagger
 from dagger import dag
 
-from pipeline import source as sources
 from pipeline.assembly import TEST_LOCK, Assembly
 from pipeline.config import Config
 from pipeline.lock import Lock
@@ -38,7 +37,7 @@ async def fresh_locks(assembly: Assembly, *, upgrade: bool, now: str) -> dagger.
     if not config.service.models:
         return locks
     pyproject = assembly.source.file("pyproject.toml")
-    kitchen = assembly.kitchen(await sources.text(assembly.source, "models.lock") or "")
+    kitchen = assembly.kitchen(await assembly.files.text("models.lock") or "")
     return locks.with_file("models.lock", kitchen.fresh_lock(pyproject, now))
 
 

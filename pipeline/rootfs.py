@@ -72,7 +72,7 @@ async def _small_root(
     The lower layer is equal for all services of one Python.
     """
     keep = [word for rule in declared.keep for word in ("--keep", rule)]
-    tools = builder.with_tools(builder.with_debian_packages(INIT), *PROGRAMS)
+    tools = builder.tools(*PROGRAMS, packages=(INIT,))
     bottom = await tools.with_exec([*ASSEMBLE, "--package", INIT, *keep]).directory("/out/rootfs").sync()
     more = ("--shell",) if shell else ()
     libraries = await _libraries(builder, venv, declared, bottom, *more)
@@ -99,8 +99,7 @@ async def _libraries(
         return prepared.with_exec([*assemble, *more]).directory("/out")
 
     if not declared.build_packages:
-        plain = builder.with_debian_packages(*declared.os_packages)
-        found = assembled(builder.with_tools(plain, *PROGRAMS))
+        found = assembled(builder.tools(*PROGRAMS, packages=declared.os_packages))
         if not await found.file("missing.txt").contents():
             return found.directory("rootfs")
     names = (*declared.os_packages, *declared.build_packages)

@@ -2,11 +2,12 @@
 
 import json
 import sys
+from dataclasses import dataclass, field
 from typing import Final
 
 import dagger
 
-from pipeline.builder import Builder, text_file
+from pipeline.builder import Builder
 from pipeline.config import Config
 from pipeline.config_errors import TABLE, place
 from pipeline.errors import ConfigError, near_miss
@@ -26,7 +27,7 @@ async def application(builder: Builder, source: dagger.Directory, config: Config
     selected = (
         builder.tools(*PROGRAMS)
         .with_mounted_directory("/in/source", source)
-        .with_mounted_file("/in/wanted.json", text_file("wanted.json", _wanted(config)))
+        .with_new_file("/in/wanted.json", _wanted(config))
         .with_exec([*SELECT, "--wanted", "/in/wanted.json"])
         .directory("/out")
     )
@@ -50,7 +51,37 @@ def _wanted(config: Config) -> str:
     )
 
 
-async def require_paths(source: dagger.Directory, config: Config) -> None:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SourceFiles:
+    """The files of a service's folder, each read once."""
+
+    root: dagger.Directory
+    _entries: dict[str, list[str]] = field(default_factory=dict, init=False)
+    _texts: dict[str, str | None] = field(default_factory=dict, init=False)
+
+    async def entries(self, folder: str = "") -> list[str]:
+        """Return the names in a folder; those of folders end with "/"."""
+        if folder not in self._entries:
+            place = self.root.directory(folder) if folder else self.root
+            self._entries[folder] = await place.entries()
+        return self._entries[folder]
+
+    async def text(self, path: str) -> str | None:
+        """Return the contents of a file, or None where there is none."""
+        if path not in self._texts:
+            self._texts[path] = await self._read(path)
+        return self._texts[path]
+
+    async def _read(self, path: str) -> str | None:
+        parent, _, name = path.rpartition("/")
+        if parent and f"{parent.partition('/')[0]}/" not in await self.entries():
+            return None
+        if name not in await self.entries(parent):
+            return None
+        return await self.root.file(path).contents()
+
+
+async def require_paths(files: SourceFiles, config: Config) -> None:
     """Check that the folders and files that the configuration names exist.
 
     Raises:
@@ -60,14 +91,14 @@ async def require_paths(source: dagger.Directory, config: Config) -> None:
     service = config.service
     named = [*(("packages", path) for path in service.packages)]
     named += [("tests", service.tests)] if service.tests else []
-    top = {name.rstrip("/") for name in await source.entries()}
-    text = await source.file("pyproject.toml").contents()
+    top = {name.rstrip("/") for name in await files.entries()}
+    text = await files.text("pyproject.toml") or ""
     wrong = []
     for key, path in named:
         first, _, rest = path.rstrip("/").removeprefix("./").partition("/")
         if first not in top:
             near = near_miss(first, top)
-        elif rest and not await source.exists(path):
+        elif rest and not await files.root.exists(path):
             near = ""
         else:
             continue
@@ -77,12 +108,3 @@ async def require_paths(source: dagger.Directory, config: Config) -> None:
         )
     if wrong:
         raise ConfigError("\n".join(wrong))
-
-
-async def text(source: dagger.Directory, path: str) -> str | None:
-    """Return the contents of a file of the source, or None where there is none."""
-    parent, _, name = path.rpartition("/")
-    folder = source.directory(parent) if parent else source
-    if parent and f"{parent.partition('/')[0]}/" not in await source.entries():
-        return None
-    return await folder.file(name).contents() if name in await folder.entries() else None

@@ -9,7 +9,6 @@ from xml.etree import ElementTree as ET
 import dagger
 from dagger import dag
 
-from pipeline import source as sources
 from pipeline.archives import packed_archive, raw_archive
 from pipeline.assembly import Assembly
 from pipeline.branches import at_once
@@ -123,7 +122,7 @@ async def judged(assembly: Assembly, variant: Variant, base: Base) -> Judged:
         facts=facts,
         lock=(await assembly.lock(variant)).text,
         wheels=await assembly.wheels(variant),
-        models_lock=await sources.text(assembly.source, "models.lock") or "",
+        models_lock=await assembly.files.text("models.lock") or "",
         credentials=tuple(secret for secret in secrets if secret),
         accepted=accepted,
     )

@@ -4,11 +4,12 @@ from typing import Final
 
 import dagger
 
-from pipeline.builder import EPOCH, Builder, text_file
+from pipeline.builder import EPOCH, Builder
 from pipeline.client import without_engine
 from pipeline.lock import Lock
 
 DOWNLOAD: Final = ("python3", "/programs/download_wheels.py")
+CHECK: Final = ("python3", "/programs/check_wheels.py")
 
 
 async def wheel_directory(builder: Builder, lock: Lock, build_packages: tuple[str, ...]) -> dagger.Directory:
@@ -23,31 +24,23 @@ async def wheel_directory(builder: Builder, lock: Lock, build_packages: tuple[st
 
     """
     downloaded = (
-        builder.online(builder.tools("download_wheels.py"))
-        .with_mounted_file("/in/requirements.txt", text_file("requirements.txt", lock.downloads))
+        builder.online(builder.tools("download_wheels.py", "check_wheels.py"))
+        .with_new_file("/in/requirements.txt", lock.downloads)
         .with_exec([*DOWNLOAD, "--requirements", "/in/requirements.txt", "--out", "/out"])
     )
-    wheels = downloaded.directory("/out/wheels")
     if sources := await downloaded.file("/out/sources.txt").contents():
+        wheels = downloaded.directory("/out/wheels")
         wheels = wheels.with_directory("/", _compiled(builder, sources, build_packages))
-    return _checked(builder, wheels)
+        downloaded = builder.tools("check_wheels.py").with_mounted_directory("/out/wheels", wheels)
+    # Once no hostile one is among them and they need no other.
+    return downloaded.with_exec([*CHECK, "/out/wheels"]).directory("/out/wheels")
 
 
 def _compiled(builder: Builder, sources: str, build_packages: tuple[str, ...]) -> dagger.Directory:
     return (
         builder.online(builder.compiler(build_packages, "compile_wheels.py"))
         .with_env_variable("SOURCE_DATE_EPOCH", str(EPOCH))
-        .with_mounted_file("/in/sources.txt", text_file("sources.txt", sources))
+        .with_new_file("/in/sources.txt", sources)
         .with_exec(["python3", "/programs/compile_wheels.py", "/in/sources.txt", "/out"], **without_engine())
         .directory("/out")
-    )
-
-
-def _checked(builder: Builder, wheels: dagger.Directory) -> dagger.Directory:
-    """Return the wheels once no hostile one is among them and they need no other."""
-    return (
-        builder.tools("check_wheels.py")
-        .with_mounted_directory("/wheels", wheels)
-        .with_exec(["python3", "/programs/check_wheels.py", "/wheels"])
-        .directory("/wheels")
     )

@@ -40,6 +40,7 @@ def main() -> int:
         subprocess.run([*command, *offline, *names], check=True)
     site = next((options.venv / "lib").glob("python*/site-packages"))
     if options.prune:
+        options.prune.parent.mkdir(parents=True, exist_ok=True)
         importer = import_by(python, Path(__file__).with_name("import_modules.py"), site)
         write_report(prune(options.venv, site, frozenset(options.keep), importer), options.prune)
     (options.venv / ".lock").unlink(missing_ok=True)  # uv's own, which everyone may write

@@ -4,7 +4,9 @@ import sys
 
 import anyio
 import dagger
+from dagger import dag
 
+from pipeline import builder as rooms
 from pipeline.builder import Builder
 from pipeline.rootfs import INIT
 
@@ -13,6 +15,8 @@ IMAGE = "python:3.13-slim"
 
 async def main(folder: str) -> None:
     """Export to FOLDER/base and FOLDER/tools."""
+    # Only a function of a module has a module's source.
+    vars(rooms)["programs"] = lambda: dag.host().directory(str(rooms.PROGRAMS))
     async with dagger.connection():
         builder = Builder(image=IMAGE)
         await builder.with_debian_packages("binutils", INIT).rootfs().export(f"{folder}/base")

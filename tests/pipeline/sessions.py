@@ -1,4 +1,7 @@
-"""Run lines of a dagger-io program against the embedded engine, as a user's own program would."""
+"""Run lines of a dagger-io program against the embedded engine, as a user's own program would.
+
+Only a function of a module has a module's source, so the rooms get their programs from this machine.
+"""
 
 import os
 import subprocess
@@ -13,7 +16,9 @@ import json, sys
 import anyio, dagger
 from dagger import dag
 from pathlib import Path
+from pipeline import builder as rooms
 BASE, FOLDER, ROOT = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+rooms.programs = lambda: dag.host().directory(str(rooms.PROGRAMS))
 async def main():
     async with dagger.connection():
 {lines}
