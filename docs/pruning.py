@@ -21,8 +21,9 @@ Paths are below site-packages; `*` stays in one folder, `**` crosses folders. Wh
 environment needs stays, and the log says so (`kept 0.15 MB  tests, numpy 2.5.5: … imports it`): modules that
 kept code imports, also inside functions and through strings, modules that an entry point names, stubs that
 lazy_loader reads, sources and data that the code of the same distribution names. Afterwards every module of
-every wheel is imported; a rule that broke an import is switched off for that distribution. Stripped libraries
-are loaded one by one, or stay as they are. RECORD lists the files that are there, with their size and hash.
+every wheel is imported; a rule that broke an import is switched off for that distribution. A service that
+never loads such a module asks for the rule with `drop = ["numpy-f2py"]`; what breaks is in the log. Stripped
+libraries are loaded one by one, or stay as they are. RECORD lists the files that are there, with their size and hash.
 """
 ROOT_HEAD = """
 ## Rules for the interpreter and Debian packages

@@ -93,6 +93,8 @@ class VariantConfig(Declared):
     """Debian packages for compiling source distributions, e.g. libpq-dev; never in the image."""
     keep: Names = ()
     """Names of prune rules that this variant switches off."""
+    drop: Names = ()
+    """Names of prune rules that apply even where a module needs the files that they drop."""
     env: Variables = Field(default_factory=dict)
     """Environment of this image on top of `[tool.wheelhouse.env]`."""
 

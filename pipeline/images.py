@@ -94,14 +94,17 @@ def environment(builder: Builder, wheels: dagger.Directory, config: Config, vari
 
     The wheels are mounted into a container that is thrown away, and installed with --no-index.
     """
-    keep = config.variant(variant).keep
+    declared = config.variant(variant)
+    keep = declared.keep
     install = ["python3", "/programs/install_wheels.py", "--wheels", "/wheels", "--venv", VENV]
     install += ["--layers", "/out/layers", "--prune", "/out/pruned.json"]
+    install += [word for rule in keep for word in ("--keep", rule)]
+    install += [word for rule in declared.drop for word in ("--drop", rule)]
     stripper = () if "symbols" in keep else ("binutils",)
     installed = (
         builder.tools(*INSTALLER, packages=stripper)
         .with_mounted_directory("/wheels", wheels)
-        .with_exec([*install, *(word for rule in keep for word in ("--keep", rule))])
+        .with_exec(install)
     )
     return Environment(
         tree=installed.directory(VENV),

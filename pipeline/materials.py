@@ -52,7 +52,13 @@ def ground_material(config: Config, variant: Variant, lock: Lock) -> Material:
     declared = config.variant(variant)
     facts = {
         "lock": lock.text,
-        "options": [declared.keep, declared.os_packages, declared.build_packages, config.service.shell],
+        "options": [
+            declared.keep,
+            declared.drop,
+            declared.os_packages,
+            declared.build_packages,
+            config.service.shell,
+        ],
         "script": config.service.command[0],
     }
     return Material(kind="layers", facts=facts, texts=GROUND)

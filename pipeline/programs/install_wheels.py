@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--layers", type=Path)
     parser.add_argument("--prune", type=Path)
     parser.add_argument("--keep", action="append", default=[])
+    parser.add_argument("--drop", action="append", default=[])
     options = parser.parse_args()
     python = options.venv / "bin" / "python"
     if not python.exists():
@@ -42,7 +43,10 @@ def main() -> int:
     if options.prune:
         options.prune.parent.mkdir(parents=True, exist_ok=True)
         importer = import_by(python, Path(__file__).with_name("import_modules.py"), site)
-        write_report(prune(options.venv, site, frozenset(options.keep), importer), options.prune)
+        write_report(
+            prune(options.venv, site, frozenset(options.keep), importer, frozenset(options.drop)),
+            options.prune,
+        )
     (options.venv / ".lock").unlink(missing_ok=True)  # uv's own, which everyone may write
     # Not fatal: wheels ship templates and files for other Python versions that do not compile.
     compile_tree(options.target or site)

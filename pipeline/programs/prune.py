@@ -41,6 +41,8 @@ class Pruning:
     """Where dropped files wait until nothing misses them."""
     keep: frozenset[str]
     owners: dict[str, str]
+    drop: frozenset[str] = frozenset()
+    """Rules that apply even where something needs what they match."""
     dropped: dict[str, str] = field(default_factory=dict)
     """File -> the rule that dropped it."""
     kept: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -62,6 +64,7 @@ class Pruning:
                 others.append(name)
         scripts = frozenset(script for rule in rules for script in rule.scripts)
         spared = Needs(self.site, matched, self.owners).find(others, scripts)
+        spared = {path: why for path, why in spared.items() if matched[path].name not in self.drop}
         self.kept = {path: (matched[path].name, why) for path, why in spared.items()}
         self.dropped = {path: rule.name for path, rule in matched.items() if path not in spared}
         for path in self.dropped:
@@ -77,10 +80,13 @@ class Pruning:
             results = importer(list(broken))
 
     def _broken(self, results: dict[str, str]) -> dict[str, str]:
-        """Return module -> the dropped file that its import misses."""
+        """Return module -> the dropped file that its import misses, unless the service asked for that."""
         index = Dropped(self.dropped)
         causes = {module: index.cause(error) for module, error in results.items() if error}
-        return {module: cause for module, cause in causes.items() if cause}
+        asked = {module for module, cause in causes.items() if cause and self.dropped.get(cause) in self.drop}
+        for module in sorted(asked):
+            print(f"broken by drop: import {module}: {results[module]}")
+        return {module: cause for module, cause in causes.items() if cause and module not in asked}
 
     def _restore(self, cause: str, why: str) -> None:
         rule, owner = self.dropped.get(cause), self.owners.get(cause, "")
@@ -116,7 +122,13 @@ class Pruning:
         return {rule: list(entries.values()) for rule, entries in found.items()}
 
 
-def prune(venv: Path, site: Path, keep: frozenset[str], importer: Importer) -> Report:
+def prune(
+    venv: Path,
+    site: Path,
+    keep: frozenset[str],
+    importer: Importer,
+    drop: frozenset[str] = frozenset(),
+) -> Report:
     """Delete what the rules name below site-packages and nothing needs.
 
     Args:
@@ -124,19 +136,23 @@ def prune(venv: Path, site: Path, keep: frozenset[str], importer: Importer) -> R
         site: its site-packages folder.
         keep: names of rules that are switched off.
         importer: imports modules of the environment.
+        drop: names of rules that apply even where a module needs what they match; what breaks is printed.
 
     Returns:
         What each rule saved; only rules that found something.
 
     Raises:
-        ValueError: keep names no rule.
+        ValueError: keep or drop names no rule.
 
     """
     names = {rule.name for rule in RULES} | {*OTHERS} | KEPT_ELSEWHERE
     if unknown := keep - names:
         raise ValueError(f"keep names {sorted(unknown)}; expected some of {sorted(names)}")
+    if unknown := drop - {rule.name for rule in RULES}:
+        expected = sorted(rule.name for rule in RULES)
+        raise ValueError(f"drop names {sorted(unknown)}; expected some of {expected}")
     with tempfile.TemporaryDirectory(dir=venv) as aside:
-        pruning = Pruning(site, Path(aside), keep, owners(site))
+        pruning = Pruning(site, Path(aside), keep, owners(site), drop)
         pruning.apply()
         pruning.restore_broken(importer)
         report = pruning.report()

@@ -18,11 +18,13 @@ RUN = """
 import json, sys
 from pathlib import Path
 import prune
-venv, site, keep = Path(sys.argv[1]), Path(sys.argv[2]), frozenset(sys.argv[3:])
+venv, site = Path(sys.argv[1]), Path(sys.argv[2])
+keep = frozenset(word for word in sys.argv[3:] if not word.startswith("drop="))
+drop = frozenset(word.removeprefix("drop=") for word in sys.argv[3:] if word.startswith("drop="))
 program = Path(prune.__file__).with_name("import_modules.py")
 importer = prune.import_by(Path(sys.executable), program, site)
 try:
-    report = prune.prune(venv, site, keep, importer)
+    report = prune.prune(venv, site, keep, importer, drop)
 except ValueError as error:
     sys.exit(str(error))
 prune.write_report(report, venv / "pruned.json")
@@ -115,6 +117,27 @@ def test_an_unknown_rule_is_refused(demo):
 
     with pytest.raises(AssertionError, match="keep names \\['onnxruntime'\\]"):
         demo.prune("onnxruntime")
+    assert demo.left() == {"demo/tests/a.py"}
+
+
+def test_a_service_can_ask_for_a_rule_that_breaks_a_module(demo):
+    """The rule applies, and the module that it breaks is printed."""
+    lazy = "def __getattr__(name):\n    import numpy.f2py as f2py\n    return f2py\n"
+    user = {"numpy/matlib.py": "import numpy.f2py\n"}
+    demo.write({"numpy/__init__.py": lazy, "numpy/f2py/__init__.py": "", **user})
+
+    demo.prune(*NO_SYMBOLS, "drop=numpy-f2py")
+
+    assert demo.left() == {"numpy/__init__.py", "numpy/matlib.py"}
+    assert "broken by drop: import numpy.matlib: " in demo.said
+
+
+def test_an_unknown_rule_to_drop_is_refused(demo):
+    """A misspelt rule is named, and nothing is dropped."""
+    demo.write({"demo/tests/a.py": ""})
+
+    with pytest.raises(AssertionError, match="drop names \\['f2py'\\]"):
+        demo.prune("drop=f2py")
     assert demo.left() == {"demo/tests/a.py"}
 
 
