@@ -23,7 +23,8 @@ kept code imports, also inside functions and through strings, modules that an en
 lazy_loader reads, sources and data that the code of the same distribution names. Afterwards every module of
 every wheel is imported; a rule that broke an import is switched off for that distribution. A service that
 never loads such a module asks for the rule with `drop = ["numpy-f2py"]`; what breaks is in the log. Stripped
-libraries are loaded one by one, or stay as they are. RECORD lists the files that are there, with size and hash.
+libraries are loaded one by one, or stay as they are. RECORD lists the files that are there, with size and
+hash.
 """
 ROOT_HEAD = """
 ## Rules for the interpreter and Debian packages
