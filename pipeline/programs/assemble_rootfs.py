@@ -226,7 +226,7 @@ def compile_stdlib(root: Path, *, sources: bool) -> None:
 def write_beyond(selection: Selection, below: Path, root: Path) -> None:
     """Write the part of the selection that the root below lacks; nothing when that is nothing."""
     stdlib = Path(sysconfig.get_path("stdlib"))  # below has it, as bytecode
-    lacking = {path for path in selection.paths if not os.path.lexists(f"{below}{path}")}
+    lacking = {path for path in selection.paths if not _has(below, path)}
     copy_files(
         {path for path in lacking if path in selection.needed or not path.is_relative_to(stdlib)}, root
     )
@@ -234,6 +234,11 @@ def write_beyond(selection: Selection, below: Path, root: Path) -> None:
     names = selection.names - recorded(below)
     if names:
         write_records(root, selection.packages, names)
+
+
+def _has(root: Path, path: Path) -> bool:
+    """Return whether a root has a path, or the bytecode that a source was replaced by."""
+    return any(os.path.lexists(f"{root}{path}{more}") for more in ("", "c" * (path.suffix == ".py")))
 
 
 def write_loader_cache(root: Path) -> None:
