@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.engine.archives import config_of
 from pipeline.engine.copying import copy_tree
+from pipeline.engine.diskspace import is_full
 from pipeline.engine.dockersteps import Steps
 from pipeline.engine.engine import Engine
 from pipeline.engine.errors import EngineError
@@ -46,6 +47,8 @@ async def build(engine: Engine, op: Op) -> ContainerState:
                 try:
                     image = await engine.buildah.build(work, name, words, steps.sink)
                 except CommandError as error:
+                    if is_full(error.completed.error_text):
+                        raise
                     raise steps.failure(error, (str(work), str(engine.store.root))) from error
             for layer in engine.buildah.stack.layers(image):
                 if layer not in before:
