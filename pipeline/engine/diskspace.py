@@ -17,6 +17,8 @@ QUOTA = "disk quota exceeded"
 NUMBERS: Final = (errno.ENOSPC, errno.EDQUOT)
 LEAST_BYTES: Final = 4 * 10**6
 """A session needs that much of its store to begin: records, indexes, a working container."""
+FULL_BYTES: Final = 64 * 10**6
+"""A disk with less is taken for the full one; else what a tool names (a folder may have a quota)."""
 TEMPORARY: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - looked at, not written to
 _PATH: Final = re.compile(r"/[^\s:\"'`,;)]+")
 
@@ -38,13 +40,14 @@ def no_space(root: Path, *written: Path, said: str = "") -> StoreError:
     Args:
         root: the store.
         written: what was written when the disk was full, outside the store.
-        said: what a tool said; the path in it is the one that it could not write.
+        said: what a tool said; a path in it may be the one that it could not write, or one of an image.
 
     """
     named = [Path(name) for line in said.splitlines() if is_full(line) for name in _PATH.findall(line)]
-    places = [root, *written, *_temporary()]
+    places = [*reversed(named), root, *written, *_temporary()]
     # What was written may be the cause or only have been next: the disk with the least space is full.
-    place = named[-1] if named else min(places, key=lambda one: free_bytes(_existing(one)))
+    fullest = min(places, key=lambda one: free_bytes(_existing(one)))
+    place = named[-1] if named and free_bytes(_existing(fullest)) > FULL_BYTES else fullest
     return StoreError(_sentence(root, place))
 
 
