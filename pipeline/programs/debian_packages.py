@@ -33,6 +33,7 @@ KEEP = 'Binary::apt::APT::Keep-Downloaded-Packages "true";\n'
 LEFTOVERS = (
     "var/cache/debconf/*-old",
     "var/cache/ldconfig/aux-cache",
+    "var/lib/apt/extended_states",
     "var/lib/apt/lists/*",
     "var/lib/dpkg/*-old",
     "var/log/*.log",

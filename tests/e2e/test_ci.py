@@ -16,6 +16,8 @@ from tests.test_workflows import calls
 ROOT = Path(__file__).parents[2]
 SERVICE = ROOT / "tests/assets/services/tiny"
 MODULE = "github.com/nobody/wheelhouse"
+REPOSITORY = ("lint", "types", "unit")
+"""Checks of this repository itself, in a job of their own."""
 BROKEN = '\n\ndef test_that_is_broken():\n    """Fail."""\n    assert 1 == 2, "on <purpose>"\n'
 HANGS = """
 import time
@@ -79,8 +81,9 @@ def job(tmp_path_factory, osv_bucket):
     tests.write_text(tests.read_text() + BROKEN)
     git(clone, "commit", "--quiet", "--all", "-m", "break a test")
     commit = git(clone, "rev-parse", "HEAD")
-    lines = calls(ROOT / ".github/workflows/ci.yml")
-    assert [words[-1] for words in lines] == ["report", "summary", "gate"]
+    *repository, report, summary, gate = calls(ROOT / ".github/workflows/ci.yml")
+    lines = [report, summary, gate]
+    assert [words[-1] for words in (*repository, *lines)] == [*REPOSITORY, "report", "summary", "gate"]
     values = {"$VARIANT": "api", "$HERE": f"{MODULE}@{commit}", "$CACHE": "", "$GITHUB_ACTOR": "me"}
     flag = f"--advisories-url={osv_bucket}"
     filled = [" ".join(["wheelhouse", "call", flag, *words]) for words in lines]

@@ -72,7 +72,8 @@ def service(folder: Path, weights: Path) -> Path:
     )
     text = (folder / "pyproject.toml").read_text()
     files = tomllib.loads(text)["tool"]["wheelhouse"]["models"]["minilm"]["files"]
-    text = text.replace('models = ["minilm"]', 'models = ["minilm", "half", "ranker", "named"]', 1)
+    text = text.replace('models = ["cl100k", "minilm"]', 'models = ["minilm", "half", "ranker", "named"]', 1)
+    text = text.replace('VOCABULARY = "cl100k_base"', 'VOCABULARY = "none"', 1)
     text = text.replace('export = "onnx-fp16"\nbudget_mb', "budget_mb")
     (folder / "pyproject.toml").write_text(text + DECLARED.replace("FILES_OF_MINILM", json.dumps(files)))
     lock = (folder / "models.lock").read_text().replace('["onnx-fp16", "onnx-int8"]', '["onnx-int8"]')

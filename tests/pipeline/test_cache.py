@@ -61,7 +61,7 @@ ARCHIVED = """
         tree = dag.directory().with_new_file(f"srv/{name}", name, permissions=0o755)
         return tree.with_symlink(name, f"srv/link-{name}").with_timestamps(315532800)
     made = with_layers(builder.empty(), [layer("low"), layer("high")])
-    again = unarchived(builder, archived(made))
+    again = unarchived(builder, await archived(made))
     async def packed(image):
         above = with_layers(image, [layer("above")]).with_label("above", "yes")
         return await above.as_tarball().digest(exclude_metadata=True)

@@ -41,7 +41,8 @@ def compile_library(path: Path, code: str, *more: str) -> None:
 
 def run(python: Path, code: str, *words: str) -> "subprocess.CompletedProcess[str]":
     """Run lines with the programs importable."""
-    environment = {**os.environ, "PYTHONPATH": str(PROGRAMS)}
+    path = f"{python.parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PYTHONPATH": str(PROGRAMS), "PATH": path}
     command = [str(python), "-c", code, *words]
     return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
 

@@ -45,7 +45,7 @@ def load_onnx(folder):
     """Open a model and run it once."""
     mark("begin", folder.name)
     embedder = LocalEmbedder.load(Settings(model_dir=folder), ModelCard.load(folder))
-    rows = list(embedder._infer([embedder._token_ids("warm-up")]))
+    rows = list(embedder._infer([embedder._token_ids("warm-up")[0]]))
     mark("end", folder.name)
     print(folder.name, len(rows[0]))
 

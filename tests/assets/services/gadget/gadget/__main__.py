@@ -32,7 +32,7 @@ def facts() -> dict[str, object]:
         "zone": str(zoneinfo.ZoneInfo("Europe/Berlin")),
         "type": mimetypes.guess_type("a.pdf")[0],
         "version": importlib.metadata.version("gadget"),
-        "data": sorted(path.name for path in data.iterdir()),
+        "data": sorted(path.name for path in data.iterdir() if path.name != "__pycache__"),
         "home": os.access(pathlib.Path.home(), os.W_OK),
     }
 
