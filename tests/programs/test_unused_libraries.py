@@ -51,7 +51,7 @@ DROP = """
 import sys, pathlib, ctypes
 from unused_libraries import drop_unused
 site = pathlib.Path(sys.argv[1])
-print(*[path.name for path, _ in drop_unused(site)], ctypes.CDLL(str(site / "user.so")).answer())
+print(*[path.name for path, _ in drop_unused(site)[0]], ctypes.CDLL(str(site / "user.so")).answer())
 """
 PROVE = "import sys, prove_symbols; sys.exit(prove_symbols.main())"
 
