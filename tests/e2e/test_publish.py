@@ -21,7 +21,7 @@ from tests.programs.oci.registry_server import PASSWORD, USERNAME, Proxy
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 EDIT_BYTES = 150_000
-"""Most bytes of blobs that an edited line may send. Source: 131.7 kB measured, 119.0 of it the application."""
+"""Most bytes of blobs that an edited line may send. Source: 131.7 kB measured, 119.0 of it its layer."""
 VULNERABLE = "e6b01673c0fa6a13e374b50871808eb3bf7046c4b125b216f6bf1cc604cff0dc"
 """The wheel of urllib3 2.5.0."""
 EDIT_BLOBS = 5
