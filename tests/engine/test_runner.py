@@ -73,16 +73,16 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def family(pids: Path) -> tuple[list[str], Callable[[], bool], Callable[[], bool]]:
-    """Return a command with a child, both deaf to TERM, and whether both have begun and ended."""
+    """Return a command with a child, both deaf to TERM, and whether both have started and ended."""
     script = f"trap '' TERM; sleep 600 & echo $! > {pids}; echo $$ >> {pids}; wait; sleep 600"
 
-    def begun() -> bool:
+    def started() -> bool:
         return pids.exists() and len(pids.read_text().split()) == 2
 
     def gone() -> bool:
         return not any(alive(int(pid)) for pid in pids.read_text().split())
 
-    return ["sh", "-c", script], begun, gone
+    return ["sh", "-c", script], started, gone
 
 
 async def cancelled(task: "asyncio.Task[Completed]") -> None:
@@ -95,9 +95,9 @@ async def cancelled(task: "asyncio.Task[Completed]") -> None:
 
 async def test_cancelling_ends_the_whole_group(tmp_path):
     """A cancelled run leaves neither the process nor its children."""
-    argv, begun, gone = family(tmp_path / "pids")
+    argv, started, gone = family(tmp_path / "pids")
     task = asyncio.create_task(ProcessRunner(grace_s=0.2).run(argv))
-    await until(begun)
+    await until(started)
 
     await cancelled(task)
 
@@ -107,7 +107,7 @@ async def test_cancelling_ends_the_whole_group(tmp_path):
 
 async def test_cancelling_a_start_ends_the_whole_group(tmp_path, monkeypatch):
     """A run that is cancelled before asyncio holds the pipes leaves no process either."""
-    argv, begun, gone = family(tmp_path / "pids")
+    argv, started, gone = family(tmp_path / "pids")
     loop = asyncio.get_running_loop()
     connect = loop.connect_read_pipe
     holding = asyncio.Event()
@@ -118,7 +118,7 @@ async def test_cancelling_a_start_ends_the_whole_group(tmp_path, monkeypatch):
 
     monkeypatch.setattr(loop, "connect_read_pipe", late)
     task = asyncio.create_task(ProcessRunner(grace_s=0.2).run(argv))
-    await until(begun)
+    await until(started)
     task.cancel()
     await asyncio.sleep(0)
     holding.set()
@@ -131,9 +131,9 @@ async def test_cancelling_a_start_ends_the_whole_group(tmp_path, monkeypatch):
 
 async def test_cancelling_twice_ends_the_whole_group(tmp_path):
     """A second cancellation does not cut the first one short."""
-    argv, begun, gone = family(tmp_path / "pids")
+    argv, started, gone = family(tmp_path / "pids")
     task = asyncio.create_task(ProcessRunner(grace_s=0.2).run(argv))
-    await until(begun)
+    await until(started)
     task.cancel()
     await asyncio.sleep(0)
 
@@ -146,7 +146,7 @@ async def test_cancelling_twice_ends_the_whole_group(tmp_path):
 async def test_cancelling_never_waits_for_pipes(script):
     """Neither a flood of output nor a process that left the group keeps a cancelled run."""
     began = asyncio.Event()
-    run = ProcessRunner(grace_s=0.2).run(["sh", "-c", f"echo begun; {script}"], sink=lambda *_: began.set())
+    run = ProcessRunner(grace_s=0.2).run(["sh", "-c", f"echo started; {script}"], sink=lambda *_: began.set())
     task = asyncio.create_task(run)
     await began.wait()
 

@@ -12,20 +12,22 @@ PROGRAMS = Path(__file__).parents[2] / "pipeline/programs"
 EPOCH = 315532800
 
 
+LINKS = {
+    "relative": "file",
+    "to-folder": "folder",
+    "dangling": "nowhere",
+    "absolute": "/etc/hostname",
+    "leaving": "../../..",
+    "loop": "loop",
+    "circle": "folder/back",
+}
+
+
 def linked_tree(root: Path) -> Path:
     """Write a tree with every kind of link that a tree can hold."""
     (root / "folder/empty").mkdir(parents=True)
     (root / "file").write_text("x")
-    links = {
-        "relative": "file",
-        "to-folder": "folder",
-        "dangling": "nowhere",
-        "absolute": "/etc/hostname",
-        "leaving": "../../..",
-        "loop": "loop",
-        "circle": "folder/back",
-    }
-    for name, target in links.items():
+    for name, target in LINKS.items():
         (root / name).symlink_to(target)
     (root / "folder/back").symlink_to("../circle")
     return root
@@ -83,16 +85,8 @@ def test_a_tree_with_links_gets_its_times(fixed: Callable[[Path, Path], Path], t
     result = fixed(tree, tmp_path / "out")
 
     assert times(result) == {EPOCH}
-    assert {p.name: str(p.readlink()) for p in result.rglob("*") if p.is_symlink()} == {
-        "relative": "file",
-        "to-folder": "folder",
-        "dangling": "nowhere",
-        "absolute": "/etc/hostname",
-        "leaving": "../../..",
-        "loop": "loop",
-        "circle": "folder/back",
-        "back": "../circle",
-    }
+    found = {path.name: str(path.readlink()) for path in result.rglob("*") if path.is_symlink()}
+    assert found == {**LINKS, "back": "../circle"}
 
 
 def test_files_outside_the_tree_keep_their_times(tmp_path: Path) -> None:
