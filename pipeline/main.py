@@ -54,7 +54,8 @@ class Wheelhouse:
     source: Annotated[
         dagger.Directory,
         DefaultPath("/app"),
-        Ignore([".git", ".venv", "**/__pycache__", "**/.env", "**/.pytest_cache", "out"]),
+        # Of the repository only the list of what it tracks is uploaded.
+        Ignore([".git/*", "!.git/index", ".venv", "**/__pycache__", "**/.env", "**/.pytest_cache", "out"]),
         Doc("The service: pyproject.toml with [tool.wheelhouse], requirements/, models.lock, code"),
     ]
     python_image: Annotated[str, Doc("Base image; empty: python:X.Y-slim of the service's Python")] = ""

@@ -14,15 +14,16 @@ from pipeline.errors import ConfigError, near_miss
 from pipeline.scripts import script_files
 
 SELECT: Final = ("python3", "/programs/select_source.py", "--source", "/in/source", "--out", "/out")
-PROGRAMS: Final = ("ignore_rules.py", "private_keys.py", "select_source.py", "shell_uses.py")
+PROGRAMS: Final = ("git_index.py", "ignore_rules.py", "private_keys.py", "select_source.py", "shell_uses.py")
 
 
 async def application(builder: Builder, source: dagger.Directory, config: Config) -> dagger.Directory:
     """Return the packages of the service, each under its last name: `src/rag` becomes `rag`.
 
-    What git, .gitignore or .dockerignore leaves out stays out; private keys and the like always do. Each
-    thing left out is one line on stderr, with the key that brings it in. The project's own metadata and
-    its console scripts come along.
+    Files that git does not track stay out, where the source is the root of a repository; so does what
+    .gitignore or .dockerignore matches. Private keys and the like never enter. Each thing left out is one
+    line on stderr, with the key that brings it in. The project's own metadata and its console scripts are
+    added.
     """
     selected = (
         builder.tools(*PROGRAMS)

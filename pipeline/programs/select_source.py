@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from git_index import Tracked
 from ignore_rules import DockerRules, GitRules, docker_rules
 from private_keys import holds_private_key
 from shell_uses import shell_uses
@@ -37,6 +38,7 @@ SHEBANG = re.compile(rb"^#!\s*\S*(/env\s+)?\S*\b(ba|da|k|z|)sh\b")
 LARGE_FILE = b"version https://git-lfs.github.com/spec/"
 NAMED = 6
 """Things that a line of the report names; the rest is counted."""
+UNTRACKED = "not tracked by git"
 NOT_HERE = "credentials and private keys never enter an image; pass them when it runs"
 
 
@@ -56,6 +58,7 @@ class Selection:
     def __post_init__(self) -> None:
         """Read the rules of the source."""
         self.docker, self.git = docker_rules(self.source), GitRules(self.source)
+        self.tracked = Tracked.read(self.source)
         self.include = DockerRules(self.wanted["include"])
 
     def choose(self) -> None:
@@ -93,6 +96,7 @@ class Selection:
             "settings of pytest": path.name == "conftest.py",
             "caches of tools": bool(CACHES.search(inside))
             or (path.suffix == ".pyc" and path.with_suffix(".py").exists()),
+            UNTRACKED: self.tracked is not None and not self.tracked.match(inside),
         }
         return next((reason for reason, applies in reasons.items() if applies), "")
 
@@ -106,6 +110,8 @@ class Selection:
         top = inside
         if match := (NEVER if reason == NOT_HERE else CACHES).search(inside):
             top = inside[: match.end()]
+        elif reason == UNTRACKED and self.tracked:
+            top = self.tracked.untracked_top(inside)
         files, size = places.get(top, (0, 0))
         places[top] = (files + 1, size + path.lstat().st_size)
 
@@ -179,7 +185,8 @@ def _left_line(reason: str, places: dict[str, tuple[int, int]]) -> str:
     more = [_sized("more", sum(files for files, _ in rest), sum(size for _, size in rest))] if rest else []
     line = f"left out of the image: {', '.join([*named, *more])}: {reason}"
     first = next(iter(places)).rstrip("/")
-    return line if reason == NOT_HERE else f'{line}; include = ["{first}"] in [tool.wheelhouse] brings it in'
+    key = f'include = ["{first}"] in [tool.wheelhouse] brings it in'
+    return line if reason == NOT_HERE else f"{line}; {key}"
 
 
 def _sized(place: str, files: int, size: int) -> str:

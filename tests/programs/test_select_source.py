@@ -94,6 +94,58 @@ def test_what_is_left_out_is_said_with_the_key_that_brings_it_in(select, files, 
     assert [name for name in brought.entered if name.startswith(named)]
 
 
+def git(folder: Path, *words: str) -> str:
+    """Run git in a folder, without any user's settings."""
+    command = ["git", "-c", "protocol.file.allow=always", "-C", str(folder), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("version", ["2", "3", "4"])
+def test_files_that_git_does_not_track_stay_out_and_are_named(select, tmp_path, version):
+    """Only tracked files enter, as they are now; the rest is one line with its topmost folder and the key."""
+    files = {"app/m.py": "1", "app/sub/ä b.txt": "1", "app/sub/new.json": "{}", "app/dump/x/1": "1"}
+    select(files)
+    git(tmp_path / "in", "init", "-q")
+    git(tmp_path / "in", "config", "index.version", version)
+    git(tmp_path / "in", "add", "app/m.py", "app/sub/ä b.txt")
+    if version == "3":  # written where an entry has more flags
+        git(tmp_path / "in", "add", "--intent-to-add", "app/sub/new.json")
+    tracked = set(git(tmp_path / "in", "ls-files", "-z").split("\0")) - {""}
+    found = select({"app/m.py": "2", "app/dump/x/2": "1"})
+
+    assert (tmp_path / "in/.git/index").read_bytes()[7:8] == bytes([int(version)])
+    assert found.entered == tracked
+    assert (tmp_path / "out/app/app/m.py").read_text() == "2"
+    assert "app/dump (2 files, 0.0 kB)" in found.said
+    assert 'not tracked by git; include = ["app/dump"]' in found.said
+    brought = select({}, include=["app/dump"])
+    assert {"app/dump/x/1", "app/dump/x/2"} <= brought.entered
+
+
+def test_files_of_a_submodule_enter(select, tmp_path):
+    """The index has one entry for a submodule, whatever files it has."""
+    select({"app/m.py": "", "other/lib.py": ""})
+    for folder in ("other", "."):
+        git(tmp_path / "in" / folder, "init", "-q")
+    git(tmp_path / "in/other", "add", ".")
+    git(tmp_path / "in/other", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a")
+    git(tmp_path / "in", "submodule", "--quiet", "add", str(tmp_path / "in/other"), "app/lib")
+    git(tmp_path / "in", "add", "app/m.py")
+
+    assert select({}).entered == {"app/m.py", "app/lib/lib.py"}
+
+
+def test_a_source_without_an_index_of_its_own_enters_whole(select, tmp_path):
+    """A folder below a repository, one without commits, and one with a shared index tell nothing."""
+    files = {"app/m.py": "", "app/x.txt": ""}
+    assert select(files).entered == set(files)
+    git(tmp_path / "in", "init", "-q")
+    assert select(files).entered == set(files)
+    git(tmp_path / "in", "add", "app/m.py")
+    git(tmp_path / "in", "update-index", "--split-index")
+    assert select(files).entered == set(files)
+
+
 @pytest.mark.parametrize(
     ("rules", "entered"),
     [
