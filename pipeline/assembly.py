@@ -196,7 +196,7 @@ class Assembly:
         """Return the layer of the service's own packages."""
         workshop = await self.workshop()
         application = await application_of(workshop, self.source, self.config)
-        return await app_layer(self.builder, application).sync()
+        return await app_layer(self.builder, application, self.config.service.writable).sync()
 
     @once
     async def _ground(self, variant: Variant, base: Base) -> dagger.Container:

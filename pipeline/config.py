@@ -110,6 +110,9 @@ class ServiceConfig(Declared):
     """Folders or files of the source that enter the image, each under /srv/app by its last name."""
     include: RelativePaths = ()
     """Patterns as in .dockerignore: files of `packages` that enter although something leaves them out."""
+    writable: RelativePaths = ()
+    """Folders or files below /srv/app that the service changes, e.g. the index of a vector store: a copy
+    below /tmp takes their place."""
     tests: RelativePath | None = None
     """Folder of the service's own tests; run inside the image, never part of it."""
     test_timeout: Annotated[int, Field(gt=0, le=7200)] = 600

@@ -10,6 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from pipeline.config_errors import TABLE
+from pipeline.errors import near_miss
 
 if TYPE_CHECKING:
     from pipeline.config import Config, ServiceConfig
@@ -98,3 +99,8 @@ def _packages(service: ServiceConfig) -> Iterator[Wrong]:
             sentence += "expected distinct last names. Rename one, or name the folder above them."
             yield Wrong("packages", sentence)
         names[last] = path
+    for path in service.writable:
+        if (first := path.partition("/")[0]) not in names:
+            sentence = f"writable names {path!r}, which is below none of packages; expected a path as in the "
+            sentence += f"image, below {', '.join(names)}."
+            yield Wrong("writable", f"{sentence} Fix writable{near_miss(first, names)}.")

@@ -32,7 +32,7 @@ INSTALLER: Final = (
     "tree_times.py",
     "unused_libraries.py",
 )
-PLACER: Final = ("bytecode.py", "place_app.py", "tree_times.py")
+PLACER: Final = ("bytecode.py", "place_app.py", "tree_times.py", "writable_places.py")
 PROOFS: Final = (
     "blame.py",
     "elf.py",
@@ -141,14 +141,18 @@ async def environment_layers(venv: Environment) -> tuple[dagger.Directory, ...]:
     return (venv.cuda, *layers) if venv.cuda else layers
 
 
-def app_layer(builder: Builder, application: dagger.Directory) -> dagger.Directory:
+def app_layer(
+    builder: Builder, application: dagger.Directory, writable: Sequence[str] = ()
+) -> dagger.Directory:
     """Return the layer of the service's own packages: modes normalised, bytecode compiled."""
+    place = ["python3", "/programs/place_app.py", "--source", "/in", "--out", "/out", "--at", APP]
+    place += [word for path in writable for word in ("--writable", path)]
     return (
         builder.base()
         .with_env_variable("PYTHONHASHSEED", "0")
         .with_mounted_directory("/programs", program_files(*PLACER))
         .with_mounted_directory("/in", application)
-        .with_exec(["python3", "/programs/place_app.py", "--source", "/in", "--out", "/out", "--at", APP])
+        .with_exec(place)
         .directory("/out")
     )
 

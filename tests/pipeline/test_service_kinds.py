@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -115,3 +118,40 @@ def test_wrong_values_stop_before_anything_is_built(tmp_path, old, new, message)
     assert result.returncode == 1
     assert message in result.stderr
     assert " exec " not in result.stderr
+
+
+LEDGER = """
+import sqlite3
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        database = sqlite3.connect(f"{__file__.rpartition('/')[0]}/index/a.db")
+        with database:
+            database.execute("insert into a values (2)")
+        count = str(database.execute("select count(*) from a").fetchone()[0]).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(count)
+
+ThreadingHTTPServer(("", 8000), Handler).serve_forever()
+"""
+
+
+@pytest.mark.parametrize("declared", ["", 'writable = ["tiny/index"]\n'], ids=["undeclared", "declared"])
+def test_a_service_that_changes_its_own_files_declares_them(tmp_path, declared):
+    """A database baked into a package is written on a read-only root; undeclared, verify says what to do."""
+    shutil.copytree(SERVICES / "tiny", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "tiny/__main__.py").write_text(LEDGER)
+    (tmp_path / "tiny/index").mkdir()
+    with closing(sqlite3.connect(tmp_path / "tiny/index/a.db")) as database, database:
+        database.execute("create table a (b int)")
+    config = (tmp_path / "pyproject.toml").read_text().replace('ready = "/ready"\n', declared)
+    (tmp_path / "pyproject.toml").write_text(config)
+    result = call(str(tmp_path), "verify", "--variant=api")
+
+    if declared:
+        assert result.returncode == 0, result.stderr
+    else:
+        assert "starts under restrictions" in result.stderr
+        assert "Name the folder of the database in `writable` of [tool.wheelhouse]" in result.stderr

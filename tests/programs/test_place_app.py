@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,11 @@ def source(tmp_path):
     return tmp_path / "in"
 
 
-def place(source: Path, out: Path, *, seed: str = "0") -> subprocess.CompletedProcess[str]:
+def place(
+    source: Path, out: Path, *words: str, at: str = "/srv/app", seed: str = "0"
+) -> subprocess.CompletedProcess[str]:
     """Run the program."""
-    command = [sys.executable, *map(str, (PROGRAM, "--source", source, "--out", out)), "--at", "/srv/app"]
+    command = [sys.executable, *map(str, (PROGRAM, "--source", source, "--out", out)), "--at", at, *words]
     environment = {**os.environ, "PYTHONHASHSEED": seed}
     return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
 
@@ -128,3 +131,44 @@ def test_a_module_that_does_not_compile_is_named(source, tmp_path):
 
     assert result.returncode == 1
     assert 'File "/srv/app/rag/cpus.py", line 1' in result.stderr
+
+
+@pytest.fixture
+def at():
+    """Give a path of an application that no other test has below /tmp; remove what is copied there."""
+    with tempfile.TemporaryDirectory() as below:
+        yield f"/{Path(below).name}/app"
+
+
+def test_what_the_service_changes_is_copied_below_tmp_when_python_starts(source, tmp_path, at):
+    """The link leads to a copy that can be written and stays; the image keeps what it had."""
+    (source / "rag/index").mkdir()
+    (source / "rag/index/a.txt").write_text("baked")
+    (source / "rag/notes.txt").write_text("baked")
+    words = [word for name in ("rag/index", "rag/notes.txt") for word in ("--writable", name)]
+    result = place(source, tmp_path / "out", *words, at=at)
+    app = tmp_path / "out" / at.lstrip("/")
+    code = "import sys; a = open(sys.argv[1], 'a'); a.write('+'); a.close(); print(open(sys.argv[1]).read())"
+
+    def append(name: str) -> str:
+        command = [sys.executable, "-c", code, str(app / name)]
+        environment = {**os.environ, "PYTHONPATH": str(app)}
+        ran = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        return ran.stdout.strip()
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (app / "rag/index").readlink() == Path(f"/tmp{at}/rag/index")
+    assert [append("rag/index/a.txt"), append("rag/index/a.txt")] == ["baked+", "baked++"]
+    assert append("rag/notes.txt") == "baked+"
+    assert (app / ".writable/rag/index/a.txt").read_text() == "baked"
+
+
+def test_a_writable_place_that_is_not_there_is_refused(source, tmp_path):
+    """The message names the path; a sitecustomize of the service's own is refused, too."""
+    absent = place(source, tmp_path / "out", "--writable", "rag/nothing")
+    (source / "sitecustomize.py").touch()
+    twice = place(source, tmp_path / "other", "--writable", "rag/main.py")
+
+    assert (absent.returncode, twice.returncode) == (1, 1)
+    assert "writable names ['rag/nothing'], which the image does not have below /srv/app" in absent.stderr
+    assert "packages has sitecustomize.py, which `writable` brings itself" in twice.stderr

@@ -44,6 +44,20 @@ CAUSES: Final = (
         ),
     ),
     (
+        r"(?:Read-only file system|Permission denied)[^'\n]*'/srv/app/(?P<path>[^']+)'",
+        (
+            "Name what the service changes in `writable` of {table}, e.g. the folder of {path}: a copy below "
+            "/tmp takes its place. Or let it write below /tmp."
+        ),
+    ),
+    (
+        r"attempt to write a readonly database|unable to open database file",
+        (
+            'Name the folder of the database in `writable` of {table}, e.g. writable = ["app/index"]: a copy '
+            "below /tmp takes its place. A database that is made at start belongs below /tmp."
+        ),
+    ),
+    (
         r"Read-only file system: '(?P<path>[^']+)'",
         (
             "Write below /tmp only: {path} is read-only in production, too. Point the library that writes "

@@ -16,6 +16,11 @@ CASES = [
     ),
     (Ending(written="PermissionError: [Errno 13] Permission denied: '/data'", status=1), "HOME"),
     (Ending(written="OSError: [Errno 30] Read-only file system: '/srv/x'", status=1), "/srv/x is read-only"),
+    (
+        Ending(written="[Errno 30] Read-only file system: '/srv/app/a/b.db'", status=1),
+        "folder of a/b.db: a copy",
+    ),
+    (Ending(written="(code: 8) attempt to write a readonly database", status=1), 'writable = ["app/index"]'),
     (Ending(written="libgomp.so.1: cannot open shared object file: No such", status=1), "os_packages"),
     (Ending(written="pydantic: api_key\n  Field required [type=missing]", status=1), "[tool.wheelhouse.env]"),
     (Ending(written="FileNotFoundError: [Errno 2] No such file: 'prompts/a.md'", status=1), "`packages`"),
