@@ -29,6 +29,7 @@ from pipeline.compare import Comparison, comparison
 from pipeline.dev import live_service, send_source
 from pipeline.evidence import image_question, published
 from pipeline.gates import Checks
+from pipeline.init import initial_config
 from pipeline.layers import layer_audit, layer_makers
 from pipeline.models import gate_table, model_cache
 from pipeline.proof import Proof, proven
@@ -40,7 +41,7 @@ from pipeline.reproduce import Place
 from pipeline.sbom import CYCLONEDX, SPDX, software_lists
 from pipeline.scan import Advisories, Question, findings, require_passed
 from pipeline.scan_config import Scanner
-from pipeline.settings import advisories_of, assembly_of, copied
+from pipeline.settings import DEFAULT_IMAGE, advisories_of, assembly_of, builder_of, copied
 from pipeline.signing import published_list, verified
 from pipeline.tags import TagWishes
 from pipeline.variants import Base, Variant
@@ -77,6 +78,16 @@ class Wheelhouse:
     cache_username: Annotated[str, Doc("User at the cache's registry")] = ""
     cache_password: Annotated[dagger.Secret | None, Doc("env://NAME, file://PATH, cmd://PROGRAM")] = None
     cache_registry: Near = None
+
+    @function
+    async def init(
+        self,
+        command: Annotated[str, Doc("What starts the service; empty: read it from its files")] = "",
+        force: Annotated[bool, Doc("Replace an existing [tool.wheelhouse]")] = False,
+    ) -> dagger.Directory:
+        """Write pyproject.toml for a project without one, from what its files say; save it with -o."""
+        builder = builder_of(self, self.python_image or DEFAULT_IMAGE)
+        return await initial_config(builder, self.source, command=command, force=force)
 
     # mypy: the SDK's overloads of `function` leave out `cache`, which it accepts at run time.
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]

@@ -7,17 +7,9 @@ from typing import Any, Final
 from pipeline.config_errors import FILE, TABLE
 from pipeline.errors import ConfigError
 
-SMALLEST: Final = (
-    f'[{TABLE}] with command = ["uvicorn", "demo.main:app", "--host", "0.0.0.0"] and packages = ["demo"], '
-    f"and an empty [{TABLE}.variants.api]"
-)
-LEFT_BEHIND: Final = {
-    "poetry": "Move them from [tool.poetry] to [project]; "
-    '`python = "^3.11"` becomes requires-python = ">=3.11,<4"',
-    "pdm": "Move them from [tool.pdm] to [project]",
-    "flit": "Move them from [tool.flit] to [project]",
-}
-"""Table below [tool] that has name and version in older projects -> what to do about it."""
+INIT: Final = "Run `wheelhouse call --source=. init -o .` (or `dagger call …`), read what it wrote"
+TOOLS: Final = ("poetry", "pdm", "flit")
+"""Tables below [tool] that have name and version in older projects."""
 OTHERS: Final = ("requirements.txt", "setup.py", "setup.cfg", "Pipfile", "environment.yml", "Dockerfile")
 """Files that tell of a project that has no pyproject.toml."""
 
@@ -67,7 +59,7 @@ def tables_of(pyproject: str) -> str:
         raise ConfigError.of(
             f"{FILE} has no [{TABLE}]",
             expected="a table with command, packages and variants",
-            do=f"Add {SMALLEST}; docs/config.md explains every key.",
+            do=f"{INIT}; docs/config.md explains every key.",
         )
     uv = tools.get("uv", {})
     indexes = [index.get("url") for index in uv.get("index", [])] if isinstance(uv, dict) else []
@@ -81,11 +73,11 @@ def tables_of(pyproject: str) -> str:
 
 
 def _without_project(tools: dict[str, Any]) -> ConfigError:
-    found = next((name for name in LEFT_BEHIND if name in tools), "")
+    found = next((name for name in TOOLS if name in tools), "")
     return ConfigError.of(
         f"{FILE} has no [project]" + (f": name and dependencies are in [tool.{found}]" if found else ""),
         expected="name, version and dependencies in [project] (PEP 621)",
-        do=f"{LEFT_BEHIND.get(found, 'Add the table')}, then run `wheelhouse call lock`.",
+        do=f"{INIT}, then run `wheelhouse call lock`.",
     )
 
 
@@ -98,6 +90,5 @@ def absent(names: list[str]) -> ConfigError:
     return ConfigError.of(
         f"the source has {' and '.join(others)} and no {FILE}",
         expected=f"{FILE} with [project] and [{TABLE}]",
-        do=f"Write it: name, version and the dependencies in [project], {SMALLEST}. Then run "
-        "`wheelhouse call lock`; docs/config.md has the whole of such a file.",
+        do=f"{INIT}, then run `wheelhouse call lock`.",
     )

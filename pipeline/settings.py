@@ -36,6 +36,8 @@ class Settings(Protocol):
     cache_registry: dagger.Service | None
 
 
+DEFAULT_IMAGE: Final = "python:3.13-slim"
+"""Base image of what works before a service says its Python."""
 NAMES: Final = tuple(Settings.__annotations__)
 
 

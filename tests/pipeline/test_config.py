@@ -188,15 +188,16 @@ command = ["demo"]
 
 
 @pytest.mark.parametrize(
-    ("text", "do"), [(POETRY, "Move them from [tool.poetry]"), ("x = 1", "Add the table")]
+    ("text", "found"), [(POETRY, "name and dependencies are in [tool.poetry]"), ("x = 1", "no [project]")]
 )
-def test_a_project_of_another_kind_is_told_the_way_on(text, do):
+def test_a_project_of_another_kind_is_sent_to_init(text, found):
     """Without [project] the error names the table that has the same, and the next command."""
     with pytest.raises(ConfigError) as caught:
         Config.parse(text)
 
     assert "has no [project]" in str(caught.value)
-    assert do in str(caught.value)
+    assert found in str(caught.value)
+    assert "init -o ." in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Write `[tool.wheelhouse]` for a project that has none, from the files that it has."""
