@@ -9,8 +9,8 @@ from pipeline.registry import Registry
 from pipeline.scan_config import Scanner
 from pipeline.variants import Base, Variant
 
-Which = Annotated[Variant, Doc("Which image")]
-On = Annotated[Base, Doc("What the image stands on")]
+VariantOption = Annotated[Variant, Doc("Which image")]
+BaseOption = Annotated[Base, Doc("What the image stands on")]
 Records = Annotated[dagger.Directory | None, Doc("Folder of OSV records (JSON, zips), not fetched ones")]
 RecordsFile = Annotated[dagger.File | None, Doc("One zip or JSON file of OSV records")]
 Scanners = Annotated[Scanner, Doc("Whose image judges wheels if the configuration pins it; else OSV's data")]
@@ -18,8 +18,10 @@ Offline = Annotated[bool, Doc("Ask no network: neither OSV's bucket nor the Debi
 User = Annotated[str, Doc("User at the registry")]
 Password = Annotated[dagger.Secret | None, Doc("env://NAME, file://PATH, cmd://PROGRAM")]
 Login = Annotated[dagger.Secret | None, Doc("file://~/.docker/config.json")]
-Near = Annotated[dagger.Service | None, Doc("A registry that only this machine reaches: tcp://HOST:PORT")]
-Plain = Annotated[bool, Doc("Plain HTTP beyond loopback")]
+RegistryService = Annotated[
+    dagger.Service | None, Doc("A registry that only this machine reaches: tcp://HOST:PORT")
+]
+AllowHttp = Annotated[bool, Doc("Plain HTTP beyond loopback")]
 
 
 def registry_at(  # noqa: PLR0913, PLR0917 - arguments of the command line, gathered

@@ -5,8 +5,8 @@ from typing import Final
 
 import dagger
 
-from pipeline.builder import Builder, program_files
-from pipeline.tags import Commit, GitState
+from pipeline.containers import Builder, program_files
+from pipeline.publish.tags import Commit, GitState
 
 ENGINE_LOCK: Final = "dagger.lock"
 

@@ -9,43 +9,43 @@ import dagger
 from dagger import DefaultPath, Doc, Ignore, function, object_type
 
 from pipeline.arguments import (
+    AllowHttp,
+    BaseOption,
     Login,
-    Near,
     Offline,
-    On,
     Password,
-    Plain,
     Records,
     RecordsFile,
+    RegistryService,
     Scanners,
     User,
-    Which,
+    VariantOption,
     registry_at,
 )
-from pipeline.artifacts import image_artifacts
-from pipeline.checks import test_outcomes, test_reports
-from pipeline.client import generate, up
-from pipeline.compare import Comparison, comparison
-from pipeline.dev import live_service, send_source
-from pipeline.evidence import image_question, published
-from pipeline.gates import Checks
-from pipeline.init import initial_config
-from pipeline.layers import layer_audit, layer_makers
-from pipeline.models import gate_table, model_cache
-from pipeline.proof import Proof, proven
-from pipeline.publish import Compression, promote_image
-from pipeline.publish_options import PublishOptions
-from pipeline.refresh import fresh_locks, lock_changes
-from pipeline.report import Report, Told, reported
-from pipeline.reproduce import Place
-from pipeline.sbom import CYCLONEDX, SPDX, software_lists
-from pipeline.scan import Advisories, Question, findings, require_passed
+from pipeline.build.dev import live_service, send_source
+from pipeline.build.init import initial_config
+from pipeline.build.lock_refresh import fresh_locks, lock_changes
+from pipeline.build.models import gate_table, model_cache
+from pipeline.check.artifacts import image_artifacts
+from pipeline.check.ci import CiRun, proven
+from pipeline.check.compare import Comparison, comparison
+from pipeline.check.layers import layer_audit, layer_makers
+from pipeline.check.report import Report, ReportContext, reported
+from pipeline.check.reproduce import Place
+from pipeline.check.sbom import CYCLONEDX, SPDX, software_lists
+from pipeline.check.scan import Advisories, Question, findings, require_passed
+from pipeline.check.tests import test_outcomes, test_reports
+from pipeline.check.verify import verified_table
+from pipeline.compat import generate, up
+from pipeline.dagger_checks import Checks
+from pipeline.publish.attestations import image_question, published
+from pipeline.publish.options import PublishOptions
+from pipeline.publish.push import Compression, promote_image
+from pipeline.publish.signing import published_list, verified
+from pipeline.publish.tags import TagOptions
 from pipeline.scan_config import Scanner
 from pipeline.settings import DEFAULT_IMAGE, advisories_of, assembly_of, builder_of, copied
-from pipeline.signing import published_list, verified
-from pipeline.tags import TagWishes
 from pipeline.variants import Base, Variant
-from pipeline.verify import verified_table
 
 
 @object_type
@@ -77,7 +77,7 @@ class Wheelhouse:
     cache_public_key: Annotated[dagger.File | None, Doc("Whose signature counts, to read only")] = None
     cache_username: Annotated[str, Doc("User at the cache's registry")] = ""
     cache_password: Annotated[dagger.Secret | None, Doc("env://NAME, file://PATH, cmd://PROGRAM")] = None
-    cache_registry: Near = None
+    cache_registry: RegistryService = None
 
     @function
     async def init(
@@ -106,31 +106,37 @@ class Wheelhouse:
         return await lock_changes(await assembly_of(self), at=at, now=str(time.time_ns()))
 
     @function
-    async def wheels(self, variant: Which = Variant.CPU) -> dagger.Directory:
+    async def wheels(self, variant: VariantOption = Variant.CPU) -> dagger.Directory:
         """Make every wheel that a variant needs, each checked by its hash."""
         return await (await assembly_of(self)).wheels(variant)
 
     @function
-    async def models(self, variant: Which = Variant.CPU) -> dagger.Directory:
+    async def models(self, variant: VariantOption = Variant.CPU) -> dagger.Directory:
         """Make the models of a variant in the format they run in; print how close each is to float32."""
         models = await (await assembly_of(self)).models(variant)
         print(await gate_table(models), file=sys.stderr, end="")  # noqa: T201 - the result stays on stdout
         return model_cache(models)
 
     @function
-    async def build(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> dagger.Container:
+    async def build(
+        self, variant: VariantOption = Variant.CPU, base: BaseOption = Base.SMALL
+    ) -> dagger.Container:
         """Build the runtime image of a variant."""
         return await (await assembly_of(self)).image(variant, base)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
-    async def artifacts(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> dagger.Directory:
+    async def artifacts(
+        self, variant: VariantOption = Variant.CPU, base: BaseOption = Base.SMALL
+    ) -> dagger.Directory:
         """Make the archive of an image and a page about it: layers, wheels, models, seconds."""
         return await image_artifacts(await assembly_of(self), variant, base)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     @up
     async def dev(
-        self, variant: Which = Variant.CPU, debug_port: Annotated[int, Doc("Port for debugpy; 0: none")] = 0
+        self,
+        variant: VariantOption = Variant.CPU,
+        debug_port: Annotated[int, Doc("Port for debugpy; 0: none")] = 0,
     ) -> dagger.Service:
         """Run the service for development: started anew at each `reload`; use with `up`."""
         assembly = await assembly_of(self)
@@ -142,20 +148,22 @@ class Wheelhouse:
         return await send_source(await assembly_of(self), str(time.time_ns()))
 
     @function
-    async def layers(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> str:
+    async def layers(self, variant: VariantOption = Variant.CPU, base: BaseOption = Base.SMALL) -> str:
         """Show what each layer of an image holds and weighs, and what it ships for nothing."""
         return await (await self._audited(variant, base)).file("layers.txt").contents()
 
     @function
-    async def layer_map(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> dagger.Directory:
+    async def layer_map(
+        self, variant: VariantOption = Variant.CPU, base: BaseOption = Base.SMALL
+    ) -> dagger.Directory:
         """Audit the layers of an image: a table, JSON and a picture (layers.svg)."""
         return await self._audited(variant, base)
 
     @function
     async def test(
         self,
-        variant: Which = Variant.CPU,
-        base: On = Base.SMALL,
+        variant: VariantOption = Variant.CPU,
+        base: BaseOption = Base.SMALL,
         gate: Annotated[bool, Doc("Fail when the tests do; false: only report")] = True,
     ) -> dagger.Directory:
         """Test an image: the service's own tests inside it, then the service over HTTP."""
@@ -164,14 +172,14 @@ class Wheelhouse:
         return await reports(assembly.builder, await assembly.subject(variant, base))
 
     @function
-    async def verify(self, variant: Which = Variant.CPU, base: On = Base.SMALL) -> str:
+    async def verify(self, variant: VariantOption = Variant.CPU, base: BaseOption = Base.SMALL) -> str:
         """Check every promise of an image; fail listing each that is broken."""
         return await verified_table(await assembly_of(self), variant, base)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     async def compare(
         self,
-        variant: Which = Variant.CPU,
+        variant: VariantOption = Variant.CPU,
         naive_base: Annotated[str, Doc("Base of the naive image, e.g. python:3.13; empty: ours")] = "",
         torch: Annotated[bool, Doc("Naive with torch and sentence-transformers: 6 GB")] = False,
         cold: Annotated[bool, Doc("Build both from nothing, to time that")] = True,
@@ -188,7 +196,7 @@ class Wheelhouse:
     async def ci(  # noqa: PLR0913, PLR0917 - arguments of the command line
         self,
         variants: Annotated[list[Variant], Doc("Which images; none: all that are declared")] = [],  # noqa: B006
-        base: On = Base.SMALL,
+        base: BaseOption = Base.SMALL,
         module: Annotated[str, Doc("This module as others name it, for the printed lines: URL@COMMIT")] = "",
         address: Annotated[str, Doc("The --source of the printed lines, where one is passed here")] = "",
         compare: Annotated[bool, Doc("Hold an image (cpu, or the first) against a naive one, too")] = False,
@@ -202,9 +210,9 @@ class Wheelhouse:
         known = advisories_of(self, advisories, advisories_file, scanner, offline=offline)
         chosen = variants or [one for one in Variant if one.value in assembly.config.service.variants]
         compared = (Variant.CPU if Variant.CPU in chosen else chosen[0]) if compare else None
-        proof = Proof(variants=chosen, base=base, advisories=known, now=now, compared=compared)
+        proof = CiRun(variants=chosen, base=base, advisories=known, now=now, compared=compared)
         place = Place(module=module, settings={"source": address, **self._settings()})
-        told = Told(config=assembly.config, place=place)
+        told = ReportContext(config=assembly.config, place=place)
         return await reported(assembly.builder, await proven(assembly, proof), proof, told)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
@@ -227,15 +235,15 @@ class Wheelhouse:
         username: User = "",
         password: Password = None,
         docker_config: Login = None,
-        registry: Near = None,
-        insecure: Plain = False,
+        registry: RegistryService = None,
+        insecure: AllowHttp = False,
     ) -> list[str]:
         """Test, check and scan, then push all images or none: `REPOSITORY@sha256:… TAG…`, one a line."""
         known = advisories_of(self, advisories, advisories_file, scanner, offline=offline)
         wanted = PublishOptions(
             registry=registry_at(address, username, password, docker_config, registry, insecure),
             variants=variants,
-            wishes=TagWishes(extra=tuple(tags), branch=branch, latest=latest, allow_dirty=allow_dirty),
+            wishes=TagOptions(extra=tuple(tags), branch=branch, latest=latest, allow_dirty=allow_dirty),
             compression=compression,
             advisories=known,
             signing_key=signing_key,
@@ -254,8 +262,8 @@ class Wheelhouse:
         source_username: Annotated[str, Doc("User where it comes from, if another")] = "",
         source_password: Annotated[dagger.Secret | None, Doc("Password where it comes from")] = None,
         docker_config: Login = None,
-        registry: Near = None,
-        insecure: Plain = False,
+        registry: RegistryService = None,
+        insecure: AllowHttp = False,
     ) -> str:
         """Copy an image with all that refers to it, by digest; nothing is rebuilt."""
         origin = registry_at(image, source_username, source_password, None, None, insecure)
@@ -265,8 +273,8 @@ class Wheelhouse:
     @function
     async def sbom(
         self,
-        variant: Which = Variant.CPU,
-        base: On = Base.SMALL,
+        variant: VariantOption = Variant.CPU,
+        base: BaseOption = Base.SMALL,
         spdx: Annotated[bool, Doc("SPDX 2.3 instead of CycloneDX 1.6")] = False,
     ) -> dagger.File:
         """List what an image holds: packages, wheels, models, by hash."""
@@ -277,8 +285,8 @@ class Wheelhouse:
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     async def scan(  # noqa: PLR0913, PLR0917 - arguments of the command line
         self,
-        variant: Which = Variant.CPU,
-        base: On = Base.SMALL,
+        variant: VariantOption = Variant.CPU,
+        base: BaseOption = Base.SMALL,
         sbom: Annotated[dagger.File | None, Doc("A list to judge; must be of this very image")] = None,
         advisories: Records = None,
         advisories_file: RecordsFile = None,
@@ -304,8 +312,8 @@ class Wheelhouse:
         username: User = "",
         password: Password = None,
         docker_config: Login = None,
-        registry: Near = None,
-        insecure: Plain = False,
+        registry: RegistryService = None,
+        insecure: AllowHttp = False,
     ) -> dagger.Directory:
         """Scan a published image again, by the list attached to it."""
         assembly = await assembly_of(self)
@@ -325,8 +333,8 @@ class Wheelhouse:
         username: User = "",
         password: Password = None,
         docker_config: Login = None,
-        registry: Near = None,
-        insecure: Plain = False,
+        registry: RegistryService = None,
+        insecure: AllowHttp = False,
     ) -> str:
         """Check the signed statements about a published image."""
         image = registry_at(reference, username, password, docker_config, registry, insecure)

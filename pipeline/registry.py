@@ -8,9 +8,8 @@ from typing import Final
 
 import dagger
 
-from pipeline.builder import Builder
+from pipeline.containers import Builder, with_programs
 from pipeline.errors import PipelineError
-from pipeline.packages import with_programs
 
 PASSWORD: Final = "/run/secrets/registry-password"  # noqa: S105 - where it is mounted
 LOGIN: Final = "/run/secrets/docker"

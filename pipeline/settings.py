@@ -4,13 +4,13 @@ from typing import Any, Final, Protocol
 
 import dagger
 
-from pipeline.assembly import Assembly
-from pipeline.builder import Builder
-from pipeline.cache import Shared
-from pipeline.feed import Feed
-from pipeline.models import Hub
+from pipeline.build.assembly import Assembly
+from pipeline.build.cache import Shared
+from pipeline.build.models import Hub
+from pipeline.check.advisories import Feed
+from pipeline.check.scan import Advisories
+from pipeline.containers import Builder
 from pipeline.registry import Registry
-from pipeline.scan import Advisories
 from pipeline.scan_config import Scanner
 
 

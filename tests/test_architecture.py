@@ -12,7 +12,10 @@ from pipeline.main import Wheelhouse
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = ROOT / "pipeline"
-ROOMS = sorted(PIPELINE.glob("*.py"))
+GROUPS = ("build", "check", "publish")
+ROOMS = sorted(
+    [*PIPELINE.glob("*.py"), *(path for name in GROUPS for path in (PIPELINE / name).glob("*.py"))]
+)
 ENGINE = sorted((PIPELINE / "engine").rglob("*.py"))
 TESTS = sorted([*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "app/tests").rglob("test_*.py")])
 
@@ -26,31 +29,31 @@ def imports(path: Path) -> Iterator[str]:
             yield node.module
 
 
-@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: str(path.relative_to(PIPELINE)))
 def test_no_room_imports_the_engine(path: Path) -> None:
     """A room that needs the embedded engine would fail on a real one."""
     assert not [name for name in imports(path) if name.startswith("pipeline.engine")]
 
 
-@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: str(path.relative_to(PIPELINE)))
 def test_no_room_lets_a_group_of_errors_out(path: Path) -> None:
-    """Dagger shows "unhandled errors in a TaskGroup" for one; `branches.at_once` raises the error in it."""
-    assert path.name == "branches.py" or not re.search(r"create_task_group|TaskGroup", path.read_text())
+    """Dagger shows "unhandled errors in a TaskGroup" for one; `task_group` raises the error in it."""
+    assert path.name == "tasks.py" or not re.search(r"create_task_group|TaskGroup", path.read_text())
 
 
-@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: str(path.relative_to(PIPELINE)))
 def test_no_room_asks_what_a_module_cannot_see(path: Path) -> None:
     """Dagger hides `engine` and `host` from modules: their client has neither."""
     assert not re.search(r"\bdag\.(engine|host)\(", path.read_text())
 
 
-@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: str(path.relative_to(PIPELINE)))
 def test_no_room_sets_times_through_links(path: Path) -> None:
     """`withTimestamps` follows links, out of the tree, too; tree_times.py fixes times in place."""
     assert "with_timestamps" not in path.read_text()
 
 
-@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: str(path.relative_to(PIPELINE)))
 def test_archives_are_written_in_one_room(path: Path) -> None:
     """Two archives of one image at once fail on a Dagger engine; archives.py writes them in turn."""
     assert path.name == "archives.py" or "as_tarball" not in path.read_text()
@@ -59,8 +62,10 @@ def test_archives_are_written_in_one_room(path: Path) -> None:
 @pytest.mark.parametrize("path", ENGINE, ids=lambda path: str(path.relative_to(PIPELINE)))
 def test_engine_imports_no_room(path: Path) -> None:
     """The engine runs any module, so it knows none."""
-    rooms = {f"pipeline.{room.stem}" for room in ROOMS if room.stem != "__init__"}
+    rooms = {".".join(room.relative_to(ROOT).with_suffix("").parts) for room in ROOMS}
+    rooms -= {"pipeline.__init__"}
 
+    assert "pipeline.build.lock" in rooms
     assert not [name for name in imports(path) if name in rooms]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.build.cache_signing import CacheSigning
 from pipeline.engine.api import load_api
 from pipeline.engine.cli.checking import find_checks
 from pipeline.engine.cli.command_line import ModuleTypes, module_reference, parse_chain
@@ -24,7 +25,6 @@ from pipeline.engine.cli.project import Project
 from pipeline.errors import PipelineError
 from pipeline.main import Wheelhouse
 from pipeline.variants import Variant
-from pipeline.vouching import Vouching
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -94,7 +94,7 @@ def test_the_placeholder_of_the_cache_key_can_neither_read_nor_write() -> None:
     """With the public key that the repository ships, a cache is refused and the message says what to do."""
     placeholder = (ROOT / ".github/cache.pub").read_text()
     with pytest.raises(PipelineError, match="public key cannot be read"):
-        Vouching.by(public_pem=placeholder)
+        CacheSigning.by(public_pem=placeholder)
 
 
 def test_keys_archives_and_outputs_are_never_committed() -> None:

@@ -2,6 +2,6 @@
 
 import sys
 
-from pipeline.builder import PROGRAMS
+from pipeline.containers import PROGRAMS
 
 sys.path.append(str(PROGRAMS))

@@ -6,9 +6,9 @@ import anyio
 import dagger
 from dagger import dag
 
-from pipeline import builder as rooms
-from pipeline.builder import Builder
-from pipeline.rootfs import INIT
+from pipeline import containers as rooms
+from pipeline.build.rootfs import INIT
+from pipeline.containers import Builder
 
 IMAGE = "python:3.13-slim"
 

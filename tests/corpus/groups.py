@@ -10,7 +10,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.images import VENV
+from pipeline.build.image import VENV
 from tests.corpus.roots import USER, Bases, Root, require
 
 PACKAGES = Path(__file__).parent / "packages"

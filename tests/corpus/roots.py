@@ -7,8 +7,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.builder import PATH, PROGRAMS, TOOLS
-from pipeline.images import ENVIRONMENT, VENV
+from pipeline.build.image import ENVIRONMENT, VENV
+from pipeline.containers import PATH, PROGRAMS, TOOLS
 
 PLACES = ("opt/venv", "opt/tools", "programs", "wheels", "out", "below", "tmp", "proc", "dev")
 """Folders that are mounted on; every root needs them."""
@@ -101,7 +101,7 @@ class Bases:
             require(root.run(*assemble))
 
     def builder(self, mounts: dict[str, Path], frozen: dict[str, Path] | None = None) -> Root:
-        """Return the builder's root, as pipeline.builder.Builder.with_tools has it."""
+        """Return the builder's root, as pipeline.containers.Builder.with_tools has it."""
         programs = {"/programs": PROGRAMS, TOOLS: self.folder / "tools"}
         environment = {"PATH": f"{TOOLS}/bin:{PATH}", "PYTHONPATH": TOOLS, "PYTHONHASHSEED": "0"}
         layers = (self.folder / "points", self.folder / "base")

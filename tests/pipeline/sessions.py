@@ -16,7 +16,7 @@ import json, sys
 import anyio, dagger
 from dagger import dag
 from pathlib import Path
-from pipeline import builder as rooms
+from pipeline import containers as rooms
 BASE, FOLDER, ROOT = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 rooms.programs = lambda: dag.host().directory(str(rooms.PROGRAMS))
 async def main():

@@ -12,9 +12,9 @@ from tests.programs.oci.registry_server import Fault, Proxy
 pytestmark = [pytest.mark.engine, pytest.mark.integration]
 
 KEPT = """
-    from pipeline.bases import Bases
-    from pipeline.builder import Builder
-    from pipeline.cache import Cache, Shared
+    from pipeline.build.base_cache import BaseCache
+    from pipeline.containers import Builder
+    from pipeline.build.cache import Cache, Shared
     from pipeline.registry import Registry
     wanted = json.loads((FOLDER / "wanted.json").read_text())
     private, public = wanted.get("private"), wanted.get("public")
@@ -27,7 +27,7 @@ KEPT = """
     made = dag.container().with_new_file("etc/os", "small").with_env_variable("PATH", "/bin")
     await made.publish(image)
     own = Builder(image=image, fresh=wanted.get("fresh", ""))
-    builder = await Bases(cache=cache).kept(own)
+    builder = await BaseCache(cache=cache).kept(own)
     print(json.dumps({
         "kept": builder.kept is not None,
         "reference": (await builder.reference()).rpartition("@")[0].partition("/")[2],

@@ -12,8 +12,8 @@ from tests.programs.oci.registry_server import Fault, Proxy
 pytestmark = [pytest.mark.engine, pytest.mark.integration]
 
 THROUGH = """
-    from pipeline.builder import Builder
-    from pipeline.cache import Cache, Material, Shared
+    from pipeline.containers import Builder
+    from pipeline.build.cache import Cache, CacheKey, Shared
     from pipeline.registry import Registry
     wanted = json.loads((FOLDER / "wanted.json").read_text())
     builder = Builder(image=BASE)
@@ -29,16 +29,16 @@ THROUGH = """
         made.append(True)
         tree = dag.directory().with_new_file("bin/run", wanted["text"], permissions=0o755)
         return tree.with_symlink("run", "bin/again")
-    material = Material(kind="test", facts={"lock": wanted["lock"]}, texts=("variants.py",))
-    found = await cache.through(builder, material, make)
+    material = CacheKey(kind="test", facts={"lock": wanted["lock"]}, texts=("variants.py",))
+    found = await cache.get_or_build(builder, material, make)
     listed = await builder.base().with_mounted_directory("/in", found).with_exec(
         ["sh", "-c", "stat -c '%a %n' /in/bin/run; readlink /in/bin/again; cat /in/bin/run"]
     ).stdout()
     print(json.dumps({"made": bool(made), "listed": listed}))
 """
 SILENT = """
-    from pipeline.builder import Builder
-    from pipeline.cache import Cache, Material, Shared
+    from pipeline.containers import Builder
+    from pipeline.build.cache import Cache, CacheKey, Shared
     from pipeline.registry import Registry
     key = dag.set_secret("cache-key", Path((FOLDER / "key").read_text()).read_text())
     cache = await Cache.of(Shared(registry=Registry(address="127.0.0.1:1/cache"), private_key=key))
@@ -47,15 +47,15 @@ SILENT = """
         async def make():
             made.append(number)
             return dag.directory().with_new_file("n", str(number))
-        material = Material(kind="test", facts={"number": number, "now": str(FOLDER)}, texts=())
-        found = await cache.through(Builder(image=BASE), material, make)
+        material = CacheKey(kind="test", facts={"number": number, "now": str(FOLDER)}, texts=())
+        found = await cache.get_or_build(Builder(image=BASE), material, make)
         assert await found.file("n").contents() == str(number)
     print(json.dumps(made))
 """
 ARCHIVED = """
-    from pipeline.builder import Builder
-    from pipeline.images import with_layers
-    from pipeline.packing import archived, unarchived
+    from pipeline.containers import Builder
+    from pipeline.build.image import with_layers
+    from pipeline.publish.oci_layout import archived, unarchived
     builder = Builder(image=BASE)
     def layer(name):
         tree = dag.directory().with_new_file(f"srv/{name}", name, permissions=0o755)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import client
+from pipeline import compat as client
 
 ROOT = Path(__file__).parents[2]
 NEWER = "dagger-io==1.0.0b21"
@@ -17,7 +17,7 @@ OTHERS = ("pydantic>=2", "anyio")
 RESOLVE = """
 import inspect, typing
 from pipeline.main import Wheelhouse
-from pipeline.client import without_engine
+from pipeline.compat import without_engine
 for name, function in inspect.getmembers(Wheelhouse, inspect.isfunction):
     typing.get_type_hints(function)
 print(without_engine())

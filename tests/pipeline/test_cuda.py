@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cuda import debian_packages, require_no_devel, without_cuda
+from pipeline.build.cuda import debian_packages, require_no_devel, without_cuda
+from pipeline.build.lock import Lock
 from pipeline.errors import ConfigError
-from pipeline.lock import Lock
 from tests.pipeline.test_services import call
 from tests.pipeline.wheel_index import add_wheel, pin, serving
 from tests.programs.oci.registry_server import Kind, installed, running

@@ -10,7 +10,7 @@ from tests.pipeline.sessions import run_session
 pytestmark = pytest.mark.engine
 SETTINGS = """
 from pipeline.config import Config
-from pipeline.images import runtime_image
+from pipeline.build.image import runtime_image
 from pipeline.variants import Variant
 config = Config.parse((ROOT / "tests/assets/services/tiny/pyproject.toml").read_text())
 check = runtime_image(dag.container(), [], config, Variant.API, {}).docker_healthcheck()

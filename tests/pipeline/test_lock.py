@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipeline.build.lock import Lock, check_fresh
 from pipeline.errors import LockError
-from pipeline.lock import Lock, check_fresh
 
 HASH = "sha256:" + "a" * 64
 PINNED = f"""

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from pipeline.provenance import BuildFacts, provenance
+from pipeline.publish.provenance import BuildFacts, provenance
 
 WHEEL = "ab" * 32
 SBOM = {

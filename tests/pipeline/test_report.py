@@ -4,11 +4,11 @@ import shlex
 
 import pytest
 
+from pipeline.check.ci import CiRun, Step
+from pipeline.check.report import VERSION, _arguments, _step_facts, require_good
+from pipeline.check.reproduce import Place
+from pipeline.check.scan import Advisories
 from pipeline.errors import ChecksFailedError, PipelineError
-from pipeline.proof import Proof, Step
-from pipeline.report import VERSION, _arguments, _step_facts, require_good
-from pipeline.reproduce import Place
-from pipeline.scan import Advisories
 from pipeline.variants import Base, Variant
 
 FAILURE = {
@@ -63,7 +63,7 @@ def test_a_report_of_another_version_is_refused(version):
         require_good(report)
 
 
-def line(proof: Proof, name: str, *, carried: bool = False) -> str:
+def line(proof: CiRun, name: str, *, carried: bool = False) -> str:
     """Return the line for Dagger that a step of the api image gets."""
     step = Step(variant=Variant.API, name=name)
     return str(_step_facts(step, Place(), _arguments(step, proof, carried=carried))["dagger"])
@@ -71,7 +71,7 @@ def line(proof: Proof, name: str, *, carried: bool = False) -> str:
 
 def test_a_scan_without_a_network_is_repeated_without_one():
     """The line has every flag that made the step what it was, and no default."""
-    proof = Proof(
+    proof = CiRun(
         variants=[Variant.API],
         base=Base.SLIM,
         advisories=Advisories(offline=True),
@@ -92,7 +92,7 @@ def test_a_scan_without_a_network_is_repeated_without_one():
 def test_a_scan_by_given_data_is_repeated_by_what_it_read_of_it(carried, value):
     """The caller's path is unknown: the line takes the records from the report, or says why not."""
     given = Advisories(file=object())  # type: ignore[arg-type]  # only whether there is one counts
-    proof = Proof(variants=[Variant.API], base=Base.SMALL, advisories=given, now="2026-11-21T10:00:00+00:00")
+    proof = CiRun(variants=[Variant.API], base=Base.SMALL, advisories=given, now="2026-11-21T10:00:00+00:00")
 
     words = shlex.split(line(proof, "scan", carried=carried))
 

@@ -4,8 +4,8 @@ import shlex
 
 import pytest
 
+from pipeline.check.reproduce import Place, module_address, reproduction
 from pipeline.errors import PipelineError
-from pipeline.reproduce import Place, module_address, reproduction
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HERE = Place()

@@ -10,9 +10,9 @@ from tests.pipeline.sessions import run_session
 pytestmark = [pytest.mark.engine, pytest.mark.integration]
 
 WHOLE = """
-    from pipeline.builder import Builder
+    from pipeline.containers import Builder
     from pipeline.config import VariantConfig
-    from pipeline.rootfs import base_image
+    from pipeline.build.rootfs import base_image
     from pipeline.variants import Base
     declared = VariantConfig(os_packages=("hello",))
     async def made(fresh):

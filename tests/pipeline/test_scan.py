@@ -11,8 +11,8 @@ from tests.programs.scan.bucket import bucket
 
 pytestmark = pytest.mark.engine
 LIST = """
-    from pipeline.builder import Builder
-    from pipeline.sbom import Subject, software_lists
+    from pipeline.containers import Builder
+    from pipeline.check.sbom import Subject, software_lists
     builder = Builder(image=BASE)
     subject = Subject(
         image=builder.base(),
@@ -25,7 +25,7 @@ LIST = """
 """
 SCAN = """
     from pipeline.errors import ChecksFailedError
-    from pipeline.scan import Advisories, Question, findings, require_passed
+    from pipeline.check.scan import Advisories, Question, findings, require_passed
     from pipeline.scan_config import ScanConfig
     records = dag.host().directory(str(ROOT / "tests/assets/advisories")).file("records.json")
     question = Question(bill=lists.file("sbom.cdx.json"))
@@ -92,8 +92,8 @@ def test_the_gate_decides_on_what_the_container_found(tmp_path: Path, settings: 
 
 
 DYING = """
-    import pipeline.scan as room
-    from pipeline.builder import text_file
+    import pipeline.check.scan as room
+    from pipeline.containers import text_file
     from pipeline.scan_config import Scanner
     room.COMMANDS[Scanner.GRYPE] = ("python3", "-c", "raise SystemExit('no route to the database')")
     room._changelogs = lambda *_: text_file("debian.json", '{"failure": "SourceError: no route"}')
@@ -114,8 +114,8 @@ def test_a_scanner_that_dies_without_a_report_fails_the_gate(tmp_path: Path):
 
 
 FED = """
-    from pipeline.feed import Feed
-    from pipeline.scan import Advisories, Question, findings
+    from pipeline.check.advisories import Feed
+    from pipeline.check.scan import Advisories, Question, findings
     from pipeline.scan_config import ScanConfig
     question = Question(bill=lists.file("sbom.cdx.json"))
     async def failures(url):
@@ -123,8 +123,8 @@ FED = """
         found = await findings(builder, question, known, ScanConfig(), NOW)
         part = json.loads(await found.file("findings.json").contents())["coverage"][0]
         print(json.dumps([part["status"], part["reason"], part["sources"]]))
-    import pipeline.scan as room
-    from pipeline.builder import text_file
+    import pipeline.check.scan as room
+    from pipeline.containers import text_file
     room._changelogs = lambda *_: text_file("debian.json", '{"failure": "not asked in this test"}')
     await failures(URL)
     await failures(URL)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.build.project_metadata import script_files
 from pipeline.config import ProjectTable, ServiceConfig
-from pipeline.scripts import script_files
 
 VARIANTS: dict[str, dict[str, str]] = {"api": {}}
 
@@ -65,6 +65,6 @@ def test_a_single_module_is_a_package_too():
 
 def test_the_interpreter_is_that_of_the_image():
     """The room says its path a second time; the two must not part."""
-    source = (Path(__file__).parents[2] / "pipeline/images.py").read_text()
+    source = (Path(__file__).parents[2] / "pipeline/build/image.py").read_text()
 
     assert 'VENV: Final = "/opt/venv"' in source

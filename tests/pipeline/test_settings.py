@@ -3,7 +3,7 @@
 import typing
 from typing import Any
 
-from pipeline.gates import Checks
+from pipeline.dagger_checks import Checks
 from pipeline.main import Wheelhouse
 from pipeline.settings import NAMES
 

@@ -9,8 +9,8 @@ from tests.pipeline.sessions import run_session
 
 pytestmark = pytest.mark.engine
 SIGN = """
-    from pipeline.builder import Builder
-    from pipeline.signing import Document, referrers, signed
+    from pipeline.containers import Builder
+    from pipeline.publish.signing import Document, referrers, signed
     statement = json.dumps({"predicateType": "https://slsa.dev/provenance/v1"})
     key = dag.set_secret("signing-key", (FOLDER / "key.pem").read_text())
     bundles = signed(Builder(image=BASE), {"provenance": statement}, key, str(FOLDER))

@@ -8,7 +8,8 @@ import anyio
 import dagger
 import pytest
 
-from pipeline import checks, verify
+from pipeline.check import tests as checks
+from pipeline.check import verify
 from pipeline.config import Config
 from pipeline.variants import Variant
 from pipeline.verify_config import VerifyConfig
@@ -158,8 +159,8 @@ def test_tests_without_their_lock_fail_unless_that_is_allowed():
 
 BODY = """
 sys.path.insert(0, str(ROOT))
-from pipeline.builder import Builder
-from pipeline.skips import gpu_refusal, privileges_refusal
+from pipeline.containers import Builder
+from pipeline.check.skips import gpu_refusal, privileges_refusal
 builder = Builder(image=BASE)
 print(json.dumps([await gpu_refusal(builder), await privileges_refusal(builder)]))
 """

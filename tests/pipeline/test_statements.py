@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from pipeline.statements import AttestedImage, accepted_findings, check_results, junit_results, suite_result
+from pipeline.publish.statements import (
+    AttestedImage,
+    accepted_findings,
+    check_results,
+    junit_results,
+    suite_result,
+)
 
 IMAGE = AttestedImage(name="ghcr.io/me/app", digest=f"sha256:{64 * 'a'}")
 JUNIT = """<testsuites><testsuite>

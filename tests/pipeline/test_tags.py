@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.tags import Commit, GitState, ImageTags, TagWishes, branch_tag, image_tags, repository_address
+from pipeline.publish.tags import (
+    Commit,
+    GitState,
+    ImageTags,
+    TagOptions,
+    branch_tag,
+    image_tags,
+    repository_address,
+)
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 NAMED = ("sha-0123456789ab",)
@@ -20,7 +28,7 @@ def state(*tags: str, **more: Any) -> GitState:
 
 def made(git: GitState, suffixes: Sequence[str] = ("",), **wishes: Any) -> ImageTags:
     """Return the tags of a state and wishes."""
-    return image_tags(git, TagWishes(**wishes), suffixes)
+    return image_tags(git, TagOptions(**wishes), suffixes)
 
 
 def test_a_commit_gives_its_first_twelve_digits():

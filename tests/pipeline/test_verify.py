@@ -10,8 +10,8 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 BODY = """
 sys.path.insert(0, str(ROOT))
-from pipeline.builder import Builder
-from pipeline.verify import Judged, _started
+from pipeline.containers import Builder
+from pipeline.check.verify import Judged, _started
 import textwrap
 SERVER = textwrap.dedent('''
 import http.server, os, sys
@@ -135,7 +135,7 @@ def test_a_probe_that_never_fails_is_found_out(found):
 
 
 CRASHING = """
-from pipeline.verify import _imports
+from pipeline.check.verify import _imports
 crash = "#!/bin/sh\\necho importing >&2; kill -SEGV $$\\n"
 image = dag.container().from_(BASE).with_new_file("/opt/venv/bin/python", crash, permissions=0o755)
 print(json.dumps(await _imports(image)))

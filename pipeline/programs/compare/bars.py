@@ -3,7 +3,7 @@
 from typing import Final
 from xml.sax.saxutils import escape
 
-from audit.picture import style, text
+from layers.picture import style, text
 
 from compare.measures import Measure
 from compare.table import shown

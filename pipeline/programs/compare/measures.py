@@ -6,9 +6,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from audit.archive import Image, layer_sizes, packed_sizes, read_image
-from audit.packages import counts
-from audit.waste import Merged, merge
+from layers.archive import Image, layer_sizes, packed_sizes, read_image
+from layers.packages import counts
+from layers.waste import Merged, merge
 
 MB: Final = 1e6
 BUILT: Final = "not measured: built from the cache (--cold=false)"

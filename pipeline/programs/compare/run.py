@@ -15,9 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from audit.errors import ImageError
-from audit.report import Audit
-from audit.treemap import treemap
+from layers.errors import ImageError
+from layers.report import Audit
+from layers.treemap import treemap
 
 from compare.bars import picture
 from compare.measures import Measure, Measured, measures

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.atomic_copy import sha256_of
 from models.errors import ModelError, SourceError, UnsafeFile
-from models.publish import sha256_of
 from models.safety import require_safe_content, require_safe_name
-from models.sources.interface import Desk, Source, Wanted
+from models.sources.interface import FetchContext, Source, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Collected:
     """Sources that gave something, in order; empty when all was in the cache."""
 
 
-def collect(sources: Sequence[Source], wanted: Sequence[Wanted], desk: Desk) -> Collected:
+def collect(sources: Sequence[Source], wanted: Sequence[Wanted], desk: FetchContext) -> Collected:
     """Return every wanted file, checked; optional ones may be absent.
 
     Raises:
@@ -43,7 +43,9 @@ def collect(sources: Sequence[Source], wanted: Sequence[Wanted], desk: Desk) -> 
         return _ask(sources, missing, desk, found)
 
 
-def _ask(sources: Sequence[Source], missing: list[Wanted], desk: Desk, found: dict[str, Path]) -> Collected:
+def _ask(
+    sources: Sequence[Source], missing: list[Wanted], desk: FetchContext, found: dict[str, Path]
+) -> Collected:
     failures: list[str] = []
     served: list[str] = []
     for source in sources:
@@ -62,7 +64,7 @@ def _ask(sources: Sequence[Source], missing: list[Wanted], desk: Desk, found: di
     )
 
 
-def _bring(source: Source, missing: Sequence[Wanted], desk: Desk) -> dict[str, Path]:
+def _bring(source: Source, missing: Sequence[Wanted], desk: FetchContext) -> dict[str, Path]:
     """Fetch from one source and check; a file continued from an older run gets a second chance."""
     continued = {item.path for item in missing if desk.partial(source.uri, item).exists()}
     brought = source.fetch(missing, desk)
@@ -89,7 +91,7 @@ def _mismatch(item: Wanted, path: Path) -> str | None:
     return f"sha256 {found}, expected {item.sha256}" if item.sha256 not in (None, found) else None
 
 
-def _keep(item: Wanted, path: Path, desk: Desk) -> Path:
+def _keep(item: Wanted, path: Path, desk: FetchContext) -> Path:
     try:
         require_safe_content(path, item.path)
     except UnsafeFile:
@@ -100,7 +102,7 @@ def _keep(item: Wanted, path: Path, desk: Desk) -> Path:
     return path.replace(kept)
 
 
-def _cached(item: Wanted, desk: Desk) -> Path | None:
+def _cached(item: Wanted, desk: FetchContext) -> Path | None:
     if item.sha256 is None:
         return None
     path = desk.scratch / "blobs" / item.sha256
@@ -113,7 +115,7 @@ def _cached(item: Wanted, desk: Desk) -> Path | None:
     return path
 
 
-def _require_space(missing: Sequence[Wanted], desk: Desk) -> None:
+def _require_space(missing: Sequence[Wanted], desk: FetchContext) -> None:
     need = sum(item.size_bytes or 0 for item in missing)
     free = shutil.disk_usage(desk.scratch).free
     if free < need:
@@ -124,7 +126,7 @@ def _require_space(missing: Sequence[Wanted], desk: Desk) -> None:
 
 
 @contextmanager
-def _alone(desk: Desk) -> Iterator[None]:
+def _alone(desk: FetchContext) -> Iterator[None]:
     """Hold the model's lock, so that two runs share one download; it dies with the process."""
     desk.scratch.mkdir(parents=True, exist_ok=True)
     with (desk.scratch / f".{desk.model}.lock").open("w") as held:

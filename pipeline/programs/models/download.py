@@ -39,7 +39,7 @@ class TransientError(SourceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long one download may be troubled before it is given up."""
 
     tries: int = 6
@@ -71,7 +71,7 @@ class Request:
     """Says what a 4xx means for this source and what to do."""
 
 
-def http_client(patience: Patience) -> httpx.Client:
+def http_client(patience: RetryPolicy) -> httpx.Client:
     """Return a client that trusts the system's certificates and certifi's.
 
     Where WHEELHOUSE_NEAR names a host, addresses on loopback mean that host: a server which only the
@@ -99,7 +99,7 @@ def http_client(patience: Patience) -> httpx.Client:
 class Downloader:
     """Downloads for one run: one client, one meter, one patience."""
 
-    def __init__(self, client: httpx.Client, meter: Meter, patience: Patience) -> None:
+    def __init__(self, client: httpx.Client, meter: Meter, patience: RetryPolicy) -> None:
         self.meter = meter
         self._client = client
         self._patience = patience
@@ -196,7 +196,7 @@ class Downloader:
 class _Stop:
     """Stop when tries in a row brought no new bytes."""
 
-    def __init__(self, patience: Patience, progress: Callable[[], int]) -> None:
+    def __init__(self, patience: RetryPolicy, progress: Callable[[], int]) -> None:
         self._patience = patience
         self._progress = progress
         self._best = progress()

@@ -19,6 +19,7 @@ from typing import Any
 from tokenizers import Tokenizer
 from tree_times import fix_times
 
+from models.atomic_copy import file_entry, publish, write_json
 from models.calibrate import measure_reaches
 from models.checkpoint import Encoder, Weights, describe_encoder, read_encoder, read_json
 from models.encoder import build_model, input_names, normalised_signals, output_name
@@ -30,7 +31,6 @@ from models.heads import OUTPUT
 from models.hub_layout import lay_out
 from models.pooling import Pooling, read_pooling
 from models.precisions import FLOATING, Int8, Precision
-from models.publish import file_entry, publish, write_json
 from models.ready import ReadyModel, find_ready
 from models.recipes import EXPORTER, PROVENANCE, RECIPES
 from models.session import Session, tokenise

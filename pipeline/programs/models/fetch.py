@@ -14,20 +14,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from models.atomic_copy import publish, write_json
 from models.collect import Collected, collect
-from models.download import Downloader, Patience, http_client
+from models.download import Downloader, RetryPolicy, http_client
 from models.errors import ModelError, exit_status
 from models.licences import require_licence
 from models.lockfile import LockedModel, load_lock
 from models.progress import Meter
-from models.publish import publish, write_json
 from models.recipes import PROVENANCE
 from models.sources.folder import WeightsFolder
-from models.sources.interface import Desk, HubAccess, Source, Wanted
+from models.sources.interface import FetchContext, HubAccess, Source, Wanted
 from models.sources.parse import parse_source
 
 PUBLIC_HUB: Final = "https://huggingface.co"
-PATIENCE: Final = Patience()
+PATIENCE: Final = RetryPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +38,16 @@ class Places:
     """Where partial and finished downloads outlive the run; None for a temporary place."""
     weights: Path | None
     service: Path | None
-    patience: Patience
+    patience: RetryPolicy
 
     @contextmanager
-    def desk(self, model: str, total_bytes: int | None) -> Iterator[Desk]:
+    def desk(self, model: str, total_bytes: int | None) -> Iterator[FetchContext]:
         """Open a client and a scratch directory for one model."""
         meter = Meter(model, total_bytes)
         with tempfile.TemporaryDirectory() as temporary, http_client(self.patience) as client:
             scratch = self.cache or Path(temporary)
             downloader = Downloader(client, meter, self.patience)
-            yield Desk(model, downloader, scratch, hub_access(), self.service)
+            yield FetchContext(model, downloader, scratch, hub_access(), self.service)
             meter.done()
 
     def sources(self, uris: Sequence[str]) -> list[Source]:
@@ -122,7 +122,7 @@ def add_place_arguments(parser: argparse.ArgumentParser) -> None:
 
 def places_of(options: argparse.Namespace) -> Places:
     """Read the shared arguments."""
-    patience = Patience(tries=options.tries, base_s=options.back_off, stall_s=options.stall)
+    patience = RetryPolicy(tries=options.tries, base_s=options.back_off, stall_s=options.stall)
     return Places(options.cache, options.weights, options.service, patience)
 
 

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from models.atomic_copy import sha256_of
 from models.checkpoint import read_json
 from models.errors import ModelError
-from models.publish import sha256_of
 from models.recipes import PROVENANCE
 
 BRANCH: Final = "main"  # what a service asks for when it names no revision

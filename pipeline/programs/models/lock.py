@@ -8,13 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.atomic_copy import sha256_of
 from models.collect import Collected, collect
 from models.declared import OPTIONAL_FILES, REQUIRED_FILES, DeclaredModel, read_declared
 from models.errors import ModelError, exit_status
 from models.fetch import Places, add_place_arguments, places_of
 from models.licences import licence_of, require_licence
 from models.lockfile import REFRESH, LockedFile, LockedModel, dump_lock, load_lock
-from models.publish import sha256_of
 from models.recipes import EXPORTER
 from models.sources.interface import Source, Wanted
 

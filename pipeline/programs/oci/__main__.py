@@ -12,7 +12,7 @@ from oci.caching import Cache, packed, unpacked
 from oci.compression import Compression
 from oci.content import Document, Layout
 from oci.credentials import Credentials
-from oci.errors import PassingError, RegistryError
+from oci.errors import RegistryError, TransientError
 from oci.normalise import Form, joined, normalise
 from oci.plans import Plan
 from oci.promoting import Promotion
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         answer = options.run(options)
     except RegistryError as error:
         print(f"error: {error}", file=sys.stderr)
-        return TEMPORARY_FAILURE if isinstance(error, PassingError) else 1
+        return TEMPORARY_FAILURE if isinstance(error, TransientError) else 1
     print(json.dumps(answer, indent=1))
     return 0
 

@@ -6,12 +6,12 @@ RegistryError
 ├── RefusedError      the registry refuses the credentials
 ├── ConflictError     an immutable tag already names another image
 ├── CorruptError      bytes that are not what their digest says
-└── PassingError      trying again may help: 408, 429, 5xx, a cut connection
+└── TransientError      trying again may help: 408, 429, 5xx, a cut connection
 """
 
 
 class RegistryError(Exception):
-    """Stop the command with a message for the user; exit status 1, of a PassingError 75."""
+    """Stop the command with a message for the user; exit status 1, of a TransientError 75."""
 
 
 class NotFoundError(RegistryError):
@@ -34,7 +34,7 @@ class CorruptError(RegistryError):
     """Bytes differ from their digest."""
 
 
-class PassingError(RegistryError):
+class TransientError(RegistryError):
     """Trying again may help.
 
     Args:

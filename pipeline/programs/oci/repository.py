@@ -23,9 +23,9 @@ from oci.content import (
     require_digest,
 )
 from oci.credentials import Credentials, find_credentials
-from oci.errors import CorruptError, NotFoundError, PassingError, RegistryError, UnknownError
-from oci.patience import Patience
+from oci.errors import CorruptError, NotFoundError, RegistryError, TransientError, UnknownError
 from oci.references import DIGEST, RepositoryName, fallback_tag
+from oci.retry import RetryPolicy
 from oci.transport import Answer, Request, Transport
 
 _CREATED, _PART = 201, 206
@@ -46,7 +46,7 @@ class Access:
     """`HOST=OTHER`: who is really spoken to where HOST is named; "" for HOST itself."""
     reads: bool = False
     """Whether nothing is written: ghcr.io sells nobody a token for more than he may do."""
-    patience: Patience = field(default_factory=Patience)
+    patience: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Repository:
 
     name: RepositoryName
     transport: Transport
-    patience: Patience
+    patience: RetryPolicy
     mounts: tuple[str, ...] = ()
     """Paths of repositories on the same registry that may hold the same blobs."""
     actions: str = "pull,push"
@@ -280,7 +280,7 @@ class Repository:
                 os.fsync(file.fileno())
             expected = int(answer.headers.get("content-length", came))
             if came < expected:
-                raise PassingError(f"connection cut after {came} of {expected} bytes")
+                raise TransientError(f"connection cut after {came} of {expected} bytes")
         with target.open("rb") as file:
             found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         if found != digest:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from oci.credentials import Credentials
-from oci.errors import NotFoundError, PassingError, RefusedError, RegistryError, UnknownError
-from oci.patience import asked_wait_s
+from oci.errors import NotFoundError, RefusedError, RegistryError, TransientError, UnknownError
+from oci.retry import asked_wait_s
 
 TIMEOUT_S: Final = 60.0
 """Seconds without a byte after which a connection counts as cut."""
@@ -99,7 +99,7 @@ class Transport:
         """Return the answer to a request, its body in memory.
 
         Raises:
-            PassingError: 408, 429, 5xx, a cut or refused connection.
+            TransientError: 408, 429, 5xx, a cut or refused connection.
             RefusedError: 401 or 403 with the credentials at hand.
             NotFoundError: 404.
             UnknownError: 400, 405, 406, a redirect that is not followed.
@@ -117,7 +117,7 @@ class Transport:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 yield Answer(response.status, headers), response
         except _CUT as error:
-            raise PassingError(f"connection cut ({type(error).__name__}: {error})") from error
+            raise TransientError(f"connection cut ({type(error).__name__}: {error})") from error
 
     def _open(self, request: Request, scope: str) -> Any:
         try:
@@ -230,7 +230,7 @@ def _judged(request: Request, error: urllib.error.HTTPError) -> RegistryError:
         detail = _detail(error)
     where = f"{request.method} {urllib.parse.urlsplit(request.url).path}: {error.code}{detail}"
     if error.code in (_TIMEOUT, _TOO_MANY) or error.code >= _SERVER:
-        return PassingError(where, asked_wait_s(error.headers.get("Retry-After")))
+        return TransientError(where, asked_wait_s(error.headers.get("Retry-After")))
     if error.code in (_UNAUTHORIZED, _FORBIDDEN):
         return RefusedError(f"{where}. The credentials do not allow this; check --username and --password")
     if error.code == _MISSING:
@@ -260,4 +260,4 @@ def _unreachable(base: str, reason: object) -> RegistryError:
         return RegistryError(
             f"{base}: no TLS ({reason.reason}). Pass --insecure when the registry speaks plain HTTP"
         )
-    return PassingError(f"{base} cannot be reached ({reason})")
+    return TransientError(f"{base} cannot be reached ({reason})")

@@ -10,11 +10,11 @@ from typing import Any, Final
 from packaging.utils import canonicalize_name
 
 from scan.advisories import DEBIAN, PYPI, Advisories
-from scan.bill import Bill
 from scan.control import CONTROLS
 from scan.debian_osv import release_of
 from scan.errors import AdvisoryDataError
 from scan.index import opened
+from scan.sbom import Bill
 
 CARRIED: Final = "advisories.json"
 """Beside the findings; OSV records, as --advisories-file takes them."""

@@ -20,10 +20,10 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
 
-from scan.bill import Bill
 from scan.changelog import changelog_text, fixed_since
 from scan.errors import ScanError
 from scan.facts import Component
+from scan.sbom import Bill
 
 CONTROLS: Final = ("expat", "sqlite3", "openssl", "glibc")
 """Source packages whose changelogs name CVEs, smallest first: one of them must be seen to."""

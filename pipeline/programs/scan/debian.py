@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from scan.advisories import DEBIAN
-from scan.bill import Bill
 from scan.debian_osv import control, match_debian, release_of
 from scan.errors import AbsentDataError, AdvisoryDataError
 from scan.facts import Component, Coverage, Finding, Source, Status
 from scan.index import opened
+from scan.sbom import Bill
 
 CHANGELOGS: Final = "changelogs"
 ALONE: Final = (

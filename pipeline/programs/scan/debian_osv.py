@@ -6,8 +6,8 @@ from typing import Any, Final
 from debian.debian_support import NativeVersion  # type: ignore[import-not-found]
 
 from scan.advisories import Advisories
-from scan.bill import Bill
 from scan.facts import Component, Finding
+from scan.sbom import Bill
 from scan.severity import Severity, severity
 
 URGENCIES: Final = {"unimportant": "none", "low": "low", "medium": "medium", "high": "high"}

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from models.download import Downloader, Patience, Request, http_client
+from models.download import Downloader, Request, RetryPolicy, http_client
 from models.errors import ModelError
 from models.progress import Meter
 
@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("ecosystems", nargs="+")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    patience = Patience()
+    patience = RetryPolicy()
     with http_client(patience) as client:
         for ecosystem in options.ecosystems:
             url = f"{options.url.rstrip('/')}/{ecosystem}/all.zip"

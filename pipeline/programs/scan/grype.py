@@ -7,10 +7,10 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from scan.bill import Bill
 from scan.control import ADDED
 from scan.facts import Coverage, Finding, Source
 from scan.python import expected_pins
+from scan.sbom import Bill
 
 
 def scan_grype(

@@ -8,11 +8,11 @@ from typing import Any, Final
 from packaging.utils import canonicalize_name
 
 from scan.advisories import Advisories, Entry
-from scan.bill import Bill
 from scan.control import ADDED
 from scan.facts import Component, Coverage, Finding, Source
 from scan.match import match
 from scan.python import expected_pins
+from scan.sbom import Bill
 
 TOOL: Final = "osv-scanner (osv.dev, asked for this scan)"
 

@@ -9,12 +9,12 @@ from packaging.markers import InvalidMarker, Marker
 from packaging.utils import canonicalize_name
 
 from scan.advisories import Advisories
-from scan.bill import Bill
 from scan.control import control
 from scan.errors import AdvisoryDataError
 from scan.facts import Coverage, Finding, Source
 from scan.index import opened
 from scan.match import match
+from scan.sbom import Bill
 
 TOOL: Final = "wheelhouse-scan 1 (OSV)"
 NO_DATA: Final = "no advisory data was given; pass --advisories or --advisories-url"

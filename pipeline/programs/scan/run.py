@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scan.bill import Bill
 from scan.carried import write_carried
 from scan.debian import scan_debian
 from scan.errors import ScanError
@@ -30,6 +29,7 @@ from scan.osv import scan_osv
 from scan.policy import Policy
 from scan.python import scan_python
 from scan.sarif import sarif
+from scan.sbom import Bill
 from scan.table import table
 
 JUDGED = frozenset({"pypi", "deb"})

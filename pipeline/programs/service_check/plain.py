@@ -38,7 +38,7 @@ def plain_checks(protocol: str, *, probe: bool) -> Iterator[tuple[str, Check]]:
     if protocol != "none":
         answers = speaks_http2 if protocol == "grpc" else accepts
         yield "answers", answers
-        yield "concurrent connections", partial(at_once, answers)
+        yield "concurrent connections", partial(task_group, answers)
         yield "malformed requests", partial(survives_nonsense, answers)
     yield "SIGTERM ends it", stops
     yield "restart", partial(restarts, worker=protocol == "none", probe=probe)
@@ -87,7 +87,7 @@ def speaks_http2(target: Target) -> str:
     return "" if answer[3:4] == bytes([SETTINGS]) else f"{found} came back, HTTP/2 settings expected"
 
 
-def at_once(answers: Check, target: Target) -> str:
+def task_group(answers: Check, target: Target) -> str:
     """Ask from CLIENTS threads at once."""
     with ThreadPoolExecutor(CLIENTS) as pool:
         wrong = [found for found in pool.map(lambda _: answers(target), range(4 * CLIENTS)) if found]

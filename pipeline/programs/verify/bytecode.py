@@ -7,7 +7,7 @@ from typing import Final
 
 from verify.image import Entry
 from verify.subject import Subject
-from verify.verdict import CannotTellError, Promise, Seen
+from verify.verdict import CannotTellError, Observation, Promise
 
 HEADER_BYTES: Final = 16
 """Magic, flags, and hash or time and size. Source: PEP 552."""
@@ -16,7 +16,7 @@ BY_HASH: Final = 0b01
 CACHED: Final = re.compile(r"^(?P<folder>.*/)__pycache__/(?P<stem>.+)\.cpython-\d+(\.opt-\d)?\.pyc$")
 
 
-def bytecode(subject: Subject) -> Seen:
+def bytecode(subject: Subject) -> Observation:
     """Look at the header of every .pyc file, and at the hash of its source where that is present."""
     files = [entry for entry in subject.image.files if entry.path.endswith(".pyc")]
     if subject.facts.base == "slim":
@@ -27,7 +27,7 @@ def bytecode(subject: Subject) -> Seen:
     sources = [
         f"{entry.path}: not compiled" for entry in subject.image.files if _uncompiled(subject, entry.path)
     ]
-    return Seen([*wrong, *sources], f"{len(files)} files")
+    return Observation([*wrong, *sources], f"{len(files)} files")
 
 
 def _fault(subject: Subject, entry: Entry) -> str:

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from verify.image import Entry, Image
 from verify.subject import Subject
-from verify.verdict import CannotTellError, Promise, Seen
+from verify.verdict import CannotTellError, Observation, Promise
 
 SITE: Final = "/opt/venv/lib/"
 PIN: Final = re.compile(
@@ -84,7 +84,7 @@ def pins(lock: str) -> dict[str, list[Pin]]:
     return found
 
 
-def locked(subject: Subject) -> Seen:
+def locked(subject: Subject) -> Observation:
     """Compare what is installed with the lock, by name and version, both ways."""
     wanted = {name: one.version for name, all_ in pins(subject.lock).items() for one in all_ if one.applies}
     found = _installed(subject.image)
@@ -96,10 +96,10 @@ def locked(subject: Subject) -> Seen:
         for name, version in wanted.items()
         if found.get(name) != version
     ]
-    return Seen(wrong, f"{len(found)} packages")
+    return Observation(wrong, f"{len(found)} packages")
 
 
-def whole(subject: Subject) -> Seen:
+def whole(subject: Subject) -> Observation:
     """Compare every installed file with the wheel it came from, and every wheel with the lock."""
     locks = pins(subject.lock)
     wheels = [Wheel(path) for path in sorted(subject.wheels.glob("*.whl"))]
@@ -124,7 +124,7 @@ def whole(subject: Subject) -> Seen:
             wrong.append(f"{entry.path} is of no locked wheel")
         elif not _same(subject.image, entry, sources[inside], inside):
             wrong.append(f"{entry.path} differs from {sources[inside].path.name}")
-    return Seen(wrong, f"{checked} files of {len(wheels)} wheels")
+    return Observation(wrong, f"{checked} files of {len(wheels)} wheels")
 
 
 def _built(wheels: Path) -> set[str]:
@@ -149,7 +149,7 @@ def recorded(image: Image) -> dict[str, str]:
     }
 
 
-def records(subject: Subject) -> Seen:
+def records(subject: Subject) -> Observation:
     """Compare what each RECORD lists with the files that are there."""
     listed, wrong = recorded(subject.image), []
     if not listed:
@@ -160,7 +160,7 @@ def records(subject: Subject) -> Seen:
             wrong.append(f"{path} is listed and not there")
         elif entry and digest and digest != _encoded(subject.image.contents(entry)):
             wrong.append(f"{path} has another hash than its RECORD says")
-    return Seen(wrong, f"{len(listed)} files")
+    return Observation(wrong, f"{len(listed)} files")
 
 
 def _encoded(data: bytes) -> str:

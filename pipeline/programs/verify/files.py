@@ -7,7 +7,7 @@ from typing import Final
 from verify.distributions import recorded
 from verify.image import Entry
 from verify.subject import SLIM, Subject
-from verify.verdict import CannotTellError, Promise, Seen
+from verify.verdict import CannotTellError, Observation, Promise
 
 DECLARED_SHELL: Final = ("/bin/dash", "/bin/sh", "/usr/bin/dash", "/usr/bin/sh")
 """What `shell = true` of a service brings."""
@@ -43,51 +43,51 @@ PRIVATE: Final = re.compile(
 STICKY: Final = ("/tmp", "/var/tmp")  # noqa: S108 - the paths inside the image
 
 
-def shells(subject: Subject) -> Seen:
+def shells(subject: Subject) -> Observation:
     """Look for command interpreters among what can be started."""
     found = _programs(subject, lambda entry: bool(SHELLS.match(entry.name)))
     if not subject.facts.shell:
         return subject.seen(found)
     others = [entry for entry in found if entry.path not in DECLARED_SHELL]
     seen = subject.seen(others)
-    return Seen(seen.wrong, f"dash as /bin/sh, declared by shell = true; {seen.looked}")
+    return Observation(seen.wrong, f"dash as /bin/sh, declared by shell = true; {seen.looked}")
 
 
-def compilers(subject: Subject) -> Seen:
+def compilers(subject: Subject) -> Observation:
     """Look for compilers, linkers and build tools."""
     return subject.seen(_programs(subject, lambda entry: bool(COMPILERS.match(entry.name))))
 
 
-def installers(subject: Subject) -> Seen:
+def installers(subject: Subject) -> Observation:
     """Look for pip and its like, as programs and as modules."""
     modules = [entry for entry in subject.image.files if INSTALLER_FOLDERS.search(entry.path)]
     return subject.seen([*_programs(subject, lambda one: bool(INSTALLERS.match(one.name))), *modules])
 
 
-def package_managers(subject: Subject) -> Seen:
+def package_managers(subject: Subject) -> Observation:
     """Look for package managers and for what they have downloaded."""
     data = [entry for entry in subject.image.files if MANAGER_DATA.match(entry.path)]
     return subject.seen([*_programs(subject, lambda one: bool(MANAGERS.search(one.path))), *data])
 
 
-def headers(subject: Subject) -> Seen:
+def headers(subject: Subject) -> Observation:
     """Look for C headers and static libraries; what distributions read at run time the prune rules leave."""
     found = [entry for entry in subject.image.files if HEADERS.search(entry.path)]
     listed = recorded(subject.image)
     kept = [entry for entry in found if entry.path in listed]
     seen = subject.seen(entry for entry in found if entry.path not in listed)
     told = f"; {len(kept)} of distributions, which the prune rules leave" if kept else ""
-    return Seen(seen.wrong, f"{seen.looked}{told}")
+    return Observation(seen.wrong, f"{seen.looked}{told}")
 
 
-def tests(subject: Subject) -> Seen:
+def tests(subject: Subject) -> Observation:
     """Look for test modules; what a distribution lists as its own is left to the prune rules."""
     found = {entry.path: entry for entry in subject.image.files if _is_test(subject, entry)}
     listed = recorded(subject.image)
     kept = [path for path in found if CACHED.sub(r"/\1.py", path) in listed]
     seen = subject.seen(entry for path, entry in found.items() if path not in set(kept))
     told = f"; {len(kept)} test modules of distributions, which the prune rules leave" if kept else ""
-    return Seen(seen.wrong, f"{seen.looked}{told}")
+    return Observation(seen.wrong, f"{seen.looked}{told}")
 
 
 def _is_test(subject: Subject, entry: Entry) -> bool:
@@ -100,24 +100,24 @@ def _is_test(subject: Subject, entry: Entry) -> bool:
     return original is None or bool(TEST_CODE.search(subject.image.contents(original)))
 
 
-def private_files(subject: Subject) -> Seen:
+def private_files(subject: Subject) -> Observation:
     """Look for repositories, environments and credentials by name, in every layer."""
     found = [entry for entry in subject.image.every_entry if PRIVATE.search(entry.path)]
     return subject.seen(found, [f"{entry.path} (layer {entry.layer})" for entry in found])
 
 
-def set_id_files(subject: Subject) -> Seen:
+def set_id_files(subject: Subject) -> Observation:
     """Look for files that run as their owner or group."""
     found = [entry for entry in subject.image.tree.values() if entry.member.mode & 0o6000]
     return subject.seen(found, [_with_mode(entry) for entry in found])
 
 
-def capability_files(subject: Subject) -> Seen:
+def capability_files(subject: Subject) -> Observation:
     """Look for files that give their process capabilities."""
     return subject.seen(entry for entry in subject.image.tree.values() if entry.has_capability)
 
 
-def writable_paths(subject: Subject) -> Seen:
+def writable_paths(subject: Subject) -> Observation:
     """Look for what everyone may write, the sticky folders for temporary files apart."""
 
     def open_to_all(entry: Entry) -> bool:
@@ -129,7 +129,7 @@ def writable_paths(subject: Subject) -> Seen:
     return subject.seen(found, [_with_mode(entry) for entry in found])
 
 
-def service_owned_paths(subject: Subject) -> Seen:
+def service_owned_paths(subject: Subject) -> Observation:
     """Look for what the service's own user owns: it could change it, and so could who takes it over."""
     user = str(subject.image.settings.get("User", "")).partition(":")[0]
     if not user.isdigit() or user == "0":
@@ -138,19 +138,19 @@ def service_owned_paths(subject: Subject) -> Seen:
     return subject.seen(found)
 
 
-def device_files(subject: Subject) -> Seen:
+def device_files(subject: Subject) -> Observation:
     """Look for device nodes and pipes."""
     return subject.seen(
         entry for entry in subject.image.tree.values() if entry.member.isdev() or entry.member.isfifo()
     )
 
 
-def newer_files(subject: Subject) -> Seen:
+def newer_files(subject: Subject) -> Observation:
     """Look for times later than the build's epoch, in every layer."""
     if subject.facts.base == "slim":
         raise CannotTellError(f"{SLIM}, with its own times")
     late = [entry for entry in subject.image.every_entry if entry.member.mtime > subject.facts.epoch]
-    return Seen(
+    return Observation(
         [f"{entry.path} ({entry.member.mtime:.0f})" for entry in late], f"{len(subject.image.tree)} paths"
     )
 

@@ -13,7 +13,7 @@ from elftools.elf.elffile import ELFFile  # type: ignore[import-not-found]
 from verify.image import Entry, Image
 from verify.origins import is_of_debian
 from verify.subject import Subject
-from verify.verdict import Promise, Seen
+from verify.verdict import Observation, Promise
 
 MAGIC: Final = b"\x7fELF"
 HOST_DRIVER: Final = re.compile(r"libcuda\.so|libnvidia-|libnvcuvid\.so")
@@ -35,7 +35,7 @@ class Needs:
     """Path of the dynamic loader; "" for a library."""
 
 
-def resolvable(subject: Subject) -> Seen:
+def resolvable(subject: Subject) -> Observation:
     """Look up every needed library as the loader would.
 
     A plugin of a Debian package that nothing links may want a library that is optional: what opens it
@@ -71,7 +71,7 @@ def resolvable(subject: Subject) -> Seen:
         if needs.interpreter and not image.find(needs.interpreter)
     ]
     optional = f", {len(plugins)} plugins without an optional library" if plugins else ""
-    return Seen(wrong, f"{len(needed)} ELF files{optional}")
+    return Observation(wrong, f"{len(needed)} ELF files{optional}")
 
 
 def needs_of(image: Image, entry: Entry) -> Needs | None:

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from verify.licence_names import named, of_text, permitted, read
 from verify.subject import Subject
-from verify.verdict import Promise, Seen
+from verify.verdict import Observation, Promise
 
 MODEL: Final = "model "
 NOT_FREE: Final = re.compile(r"^Section: (non-free|contrib)", re.MULTILINE)
@@ -34,7 +34,7 @@ class Licence:
     """What was written instead, and where."""
 
 
-def licences(subject: Subject) -> Seen:
+def licences(subject: Subject) -> Observation:
     """Look at the licences of wheels and models, and for what Debian packages must not bring."""
     allowed = {name.lower() for name in subject.facts.licences}
     found = [*_wheels(subject), *_models(subject)]
@@ -47,7 +47,7 @@ def licences(subject: Subject) -> Seen:
     unused = [f"{name} {version}" for name, version in sorted(accepted - used)]
     told = f"{len(found)} wheels and models"
     told += f"; accepted_licences that match nothing: {', '.join(unused)}" if unused else ""
-    return Seen([_said(one) for one in wrong if _key(one) not in accepted], told)
+    return Observation([_said(one) for one in wrong if _key(one) not in accepted], told)
 
 
 def _key(licence: Licence) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from verify.image import Entry
 from verify.subject import Subject
-from verify.verdict import CannotTellError, Promise, Seen
+from verify.verdict import CannotTellError, Observation, Promise
 
 FOLDER: Final = "/models/"
 RECORDS: Final = ("config.json", "provenance.json")
@@ -17,7 +17,7 @@ PICKLED: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 PICKLE_NAMES: Final = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib")
 
 
-def models(subject: Subject) -> Seen:
+def models(subject: Subject) -> Observation:
     """Compare every model file with the hashes of models.lock and of the export."""
     entries = [entry for entry in subject.image.files if entry.path.startswith(FOLDER)]
     if not entries and not subject.facts.models:
@@ -34,15 +34,17 @@ def models(subject: Subject) -> Seen:
     for name in sorted((names & set(subject.facts.models)) - set(hubs.values())):
         files = [entry for entry in entries if entry.path.startswith(f"{FOLDER}{name}/")]
         wrong += _model(subject, name, files)
-    return Seen(wrong, f"{len(entries)} files of {len(names)} models")
+    return Observation(wrong, f"{len(entries)} files of {len(names)} models")
 
 
-def unsafe(subject: Subject) -> Seen:
+def unsafe(subject: Subject) -> Observation:
     """Look by content for files that run code when they are loaded."""
     entries = [entry for entry in subject.image.files if entry.path.startswith(FOLDER)]
     if not entries:
         raise CannotTellError("the image holds no models")
-    return Seen([entry.path for entry in entries if _is_pickle(subject, entry)], f"{len(entries)} files")
+    return Observation(
+        [entry.path for entry in entries if _is_pickle(subject, entry)], f"{len(entries)} files"
+    )
 
 
 def _model(subject: Subject, name: str, files: list[Entry]) -> list[str]:

@@ -17,7 +17,7 @@ from detect_secrets.settings import get_settings, transient_settings  # type: ig
 from verify.image import Entry, Image
 from verify.origins import is_public, is_written_by_installer
 from verify.subject import Subject
-from verify.verdict import CannotTellError, Promise, Seen
+from verify.verdict import CannotTellError, Observation, Promise
 
 KEYS: Final = {
     "AWS access key": (b"AKIA", rb"(?<![A-Z0-9])AKIA[A-Z0-9]{16}(?![A-Z0-9])"),
@@ -85,7 +85,7 @@ TEXT_BYTES: Final = 2_000_000
 """Larger files are searched for keys only, not line by line."""
 
 
-def canaries(subject: Subject) -> Seen:
+def canaries(subject: Subject) -> Observation:
     """Search every byte of the archive for the credentials of the build, in six encodings."""
     values = [value for value in subject.canaries if len(value) >= SHORTEST]
     if not values:
@@ -95,7 +95,7 @@ def canaries(subject: Subject) -> Seen:
         f"a credential of the build, {forms[text]}, in {_place(subject.image, offset)}"
         for text, offset in _hits(subject.image, forms)
     }
-    return Seen(sorted(wrong), f"{len(values)} values, {len(subject.image.data) / 1e6:.0f} MB")
+    return Observation(sorted(wrong), f"{len(values)} values, {len(subject.image.data) / 1e6:.0f} MB")
 
 
 def encodings(value: bytes) -> dict[str, bytes]:
@@ -110,7 +110,7 @@ def encodings(value: bytes) -> dict[str, bytes]:
     return {name: text for name, text in found.items() if name == "as it is" or text != value}
 
 
-def keys(subject: Subject) -> Seen:
+def keys(subject: Subject) -> Observation:
     """Search every byte of every layer and the configuration for keys of known form.
 
     Libraries test themselves with keys of their own: what anybody can download is no secret.
@@ -129,10 +129,10 @@ def keys(subject: Subject) -> Seen:
         if not (entry and public[id(entry)]):
             wrong.append(f"{name} in {_place(subject.image, offset)}")
     excused = f", {sum(public.values())} public files with keys of their own" if any(public.values()) else ""
-    return Seen(sorted(set(wrong)), f"{len(data) / 1e6:.0f} MB, {len(KEYS)} kinds of keys{excused}")
+    return Observation(sorted(set(wrong)), f"{len(data) / 1e6:.0f} MB, {len(KEYS)} kinds of keys{excused}")
 
 
-def texts(subject: Subject) -> Seen:
+def texts(subject: Subject) -> Observation:
     """Run detect-secrets over the configuration and over every text that no public package brought."""
     found: list[tuple[str, str, int]] = []
     looked = 0
@@ -148,7 +148,7 @@ def texts(subject: Subject) -> Seen:
     wrong = {
         f"{kind} in {name}:{line}" for name, kind, line in found if not _is_accepted(name, kind, accepted)
     }
-    return Seen(sorted(wrong), f"{looked} texts")
+    return Observation(sorted(wrong), f"{looked} texts")
 
 
 def _is_accepted(name: str, kind: str, accepted: Iterable[dict[str, str]]) -> bool:

@@ -5,7 +5,7 @@ from typing import Final
 
 from verify.image import Entry
 from verify.subject import SLIM, USERLAND, Subject
-from verify.verdict import CannotTellError, Promise, Seen
+from verify.verdict import CannotTellError, Observation, Promise
 
 COVERED_MB: Final = 0.1
 """Most bytes that no container sees. Source: 0.00 MB in the reference image, 0.1 for other services."""
@@ -15,28 +15,28 @@ SMALL_BYTES: Final = 4096
 """Files below a disk block are not looked at: licences and empty modules repeat by nature."""
 
 
-def raw(subject: Subject) -> Seen:
+def raw(subject: Subject) -> Observation:
     """Compare the layers' uncompressed size with the budget."""
     _require_small(subject)
     size_mb = sum(end - start for start, end in subject.image.layers) / 1e6
     return _within(size_mb, subject.facts.budget_mb, "budget_mb")
 
 
-def compressed(subject: Subject) -> Seen:
+def compressed(subject: Subject) -> Observation:
     """Compare the size of the zstd layers, which a cold pull transfers, with the budget."""
     _require_small(subject)
     return _within(subject.compressed_bytes / 1e6, subject.facts.budget_compressed_mb, "budget_compressed_mb")
 
 
-def covered(subject: Subject) -> Seen:
+def covered(subject: Subject) -> Observation:
     """Add up what lies under other layers: shipped, and seen by no container."""
     entries = sorted(_covered(subject), key=lambda entry: -entry.size)
     size_mb = sum(entry.size for entry in entries) / 1e6
     found = [f"{entry.path} {entry.size / 1e6:.2f} MB (layer {entry.layer})" for entry in entries]
-    return Seen([f"{size_mb:.2f} MB", *found] if size_mb > COVERED_MB else [], f"{size_mb:.2f} MB")
+    return Observation([f"{size_mb:.2f} MB", *found] if size_mb > COVERED_MB else [], f"{size_mb:.2f} MB")
 
 
-def twice(subject: Subject) -> Seen:
+def twice(subject: Subject) -> Observation:
     """Add up files whose bytes are at another path as well."""
     by_size: dict[int, list[Entry]] = defaultdict(list)
     for entry in subject.image.files:
@@ -52,7 +52,7 @@ def twice(subject: Subject) -> Seen:
         f"{' = '.join(entry.path for entry in group)} ({_wasted(group) / 1e6:.2f} MB)" for group in groups
     ]
     text = f"{wasted / 1e6:.2f} MB, {share:.1%}"
-    return Seen([text, *found] if share > TWICE_SHARE else [], text)
+    return Observation([text, *found] if share > TWICE_SHARE else [], text)
 
 
 def _covered(subject: Subject) -> list[Entry]:
@@ -79,11 +79,11 @@ def _wasted(group: list[Entry]) -> int:
     return (len(group) - 1) * group[0].size
 
 
-def _within(size_mb: float, budget_mb: int | None, key: str) -> Seen:
+def _within(size_mb: float, budget_mb: int | None, key: str) -> Observation:
     if budget_mb is None:
         raise CannotTellError(f"no {key} is declared ({size_mb:.1f} MB found)")
     text = f"{size_mb:.1f} MB of {budget_mb} MB"
-    return Seen([text] if size_mb > budget_mb else [], text)
+    return Observation([text] if size_mb > budget_mb else [], text)
 
 
 SEE_LAYERS: Final = "See `wheelhouse call layers`; raise the budget only for what the service needs."

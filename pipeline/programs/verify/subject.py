@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.image import Entry, Image
-from verify.verdict import CannotTellError, Seen
+from verify.verdict import CannotTellError, Observation
 
 SLIM = "--base=slim keeps a normal Debian userland"
 USERLAND = (
@@ -100,7 +100,7 @@ class Subject:
             return False
         return not entry.member.isreg() or place.lstat().st_size == entry.size
 
-    def seen(self, wrong: Iterable[Entry], texts: Sequence[str] | None = None) -> Seen:
+    def seen(self, wrong: Iterable[Entry], texts: Sequence[str] | None = None) -> Observation:
         """Return the offenders as what was seen; with --base=slim the base's own files are excused.
 
         Raises:
@@ -114,4 +114,4 @@ class Subject:
             if entries and not own:
                 raise CannotTellError(f"{SLIM}: {len(entries)} such files are the base's own")
             entries = own
-        return Seen(sorted(named[entry.path] for entry in entries), f"{len(self.image.tree)} paths")
+        return Observation(sorted(named[entry.path] for entry in entries), f"{len(self.image.tree)} paths")

@@ -34,7 +34,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """What a look gave."""
 
     wrong: Sequence[str] = ()
@@ -48,7 +48,7 @@ class Promise(Generic[T]):
     """One thing that every image keeps, and how to see it."""
 
     name: str
-    look: Callable[[T], Seen]
+    look: Callable[[T], Observation]
     expected: str
     do: str
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.programs.audit.conftest import Archive
+from tests.programs.layers.conftest import Archive
 
 ROOT = Path(__file__).parents[3]
 sys.path[:0] = [str(ROOT / "pipeline" / "programs"), str(ROOT)]

@@ -17,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "pipeline" / "programs"))
 
 from oci.content import Layout
 from oci.normalise import Form, normalise
-from oci.patience import Patience
 from oci.repository import Access, Repository
+from oci.retry import RetryPolicy
 
 from tests.programs.oci.registry_server import Kind, Proxy, installed, proxy_before, running
 
-QUICK = Patience(first_wait_s=0.01, longest_wait_s=0.05)
+QUICK = RetryPolicy(first_wait_s=0.01, longest_wait_s=0.05)
 """Six tries as always, but short waits."""
 HEALTHCHECK = {"Test": ["CMD", "python", "-c", "pass"], "Interval": 10_000_000_000}
 

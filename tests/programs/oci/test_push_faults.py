@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from oci.errors import PassingError, RefusedError, RegistryError
+from oci.errors import RefusedError, RegistryError, TransientError
 
 from tests.programs.oci.publishing import Make, Open, image_of, publish, sbom, skopeo
 from tests.programs.oci.registry_server import Fault, Proxy
@@ -52,7 +52,7 @@ def test_three_faults_in_a_row_are_survived(
 def test_sixth_failure_ends_it(proxy: Proxy, open_repository: Open, make_layout: Make) -> None:
     """Six failures of one request end the publish, with the number of tries."""
     proxy.spoil("PUT", "/manifests/", *[Fault(502)] * 6)
-    with pytest.raises(PassingError, match=r"502 \(try 6 of 6\)"):
+    with pytest.raises(TransientError, match=r"502 \(try 6 of 6\)"):
         publish(open_repository(f"{proxy.address}/six"), image_of(make_layout(b"six")))
     assert open_repository(f"{proxy.address}/six").tags() == []
 
@@ -72,7 +72,7 @@ def test_retry_after_is_waited_for(proxy: Proxy, open_repository: Open, make_lay
 def test_long_retry_after_is_not_waited_for(proxy: Proxy, open_repository: Open, make_layout: Make) -> None:
     """A registry that asks for an hour ends the publish at once."""
     proxy.spoil("PUT", "/manifests/", Fault(429, retry_after="3600"))
-    with pytest.raises(PassingError, match="try 1 of 6"):
+    with pytest.raises(TransientError, match="try 1 of 6"):
         publish(open_repository(f"{proxy.address}/hour"), image_of(make_layout(b"hour")))
 
 

@@ -6,8 +6,8 @@ import pytest
 from oci.content import OCI_INDEX, Layout, compact
 from oci.errors import ConflictError, RegistryError
 from oci.normalise import joined
-from oci.patience import asked_wait_s
 from oci.references import fallback_tag
+from oci.retry import asked_wait_s
 from oci.transport import Request
 
 from tests.programs.oci.publishing import Make, Open, image_of, publish, sbom

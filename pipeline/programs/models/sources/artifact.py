@@ -14,7 +14,7 @@ import httpx
 from models.archive import extract
 from models.download import Request
 from models.errors import ModelError, SourceError
-from models.sources.interface import Desk, Missing, Wanted, download_each
+from models.sources.interface import FetchContext, Missing, Wanted, download_each
 
 FORM: Final = re.compile(
     r"oci://(?P<registry>[A-Za-z0-9.-]+(?::\d+)?)/(?P<repository>[a-z0-9][a-z0-9._/-]*)"
@@ -43,7 +43,7 @@ class Artifact:
             raise ModelError(f"{uri}: expected oci://registry/repository@sha256:<64 hex>; a tag can move")
         return cls(uri, form["registry"], form["repository"], form["digest"])
 
-    def fetch(self, wanted: Sequence[Wanted], desk: Desk) -> dict[str, Path]:
+    def fetch(self, wanted: Sequence[Wanted], desk: FetchContext) -> dict[str, Path]:
         """Download the layers titled like the wanted files, else look into tar layers."""
         headers = self._login(desk)
         layers = self._layers(desk, headers)
@@ -60,14 +60,14 @@ class Artifact:
         return found
 
     def _unpack(
-        self, layer: dict[str, Any], wanted: Sequence[Wanted], desk: Desk, headers: dict[str, str]
+        self, layer: dict[str, Any], wanted: Sequence[Wanted], desk: FetchContext, headers: dict[str, str]
     ) -> dict[str, Path]:
         blob = Wanted("layer.tar", str(layer["digest"]).removeprefix("sha256:"), int(layer["size"]))
         archive = download_each(self.uri, [blob], desk, lambda _: self._blob(layer, headers))[blob.path]
         optional = [Wanted(i.path, i.sha256, i.size_bytes, optional=True) for i in wanted]
         return extract(archive, {item.path: desk.partial(self.uri, item) for item in wanted}, limits=optional)
 
-    def _layers(self, desk: Desk, headers: dict[str, str]) -> list[dict[str, Any]]:
+    def _layers(self, desk: FetchContext, headers: dict[str, str]) -> list[dict[str, Any]]:
         url = f"{self._base}/manifests/{self.revision}"
         text = desk.downloader.text(
             Request(url, {**headers, "Accept": MANIFEST_TYPES}, explain=self._explain)
@@ -77,7 +77,7 @@ class Artifact:
             raise SourceError(f"the registry served manifest {digest}, expected {self.revision}")
         return [layer for layer in json.loads(text).get("layers", []) if isinstance(layer, dict)]
 
-    def _login(self, desk: Desk) -> dict[str, str]:
+    def _login(self, desk: FetchContext) -> dict[str, str]:
         """Ask for an anonymous pull token where the registry wants one."""
         challenges: list[str] = []
 

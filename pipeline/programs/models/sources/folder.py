@@ -8,7 +8,7 @@ from typing import Self
 
 from models.errors import ModelError, SourceError
 from models.lockfile import is_inside
-from models.sources.interface import Desk, Missing, Wanted
+from models.sources.interface import FetchContext, Missing, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class ServiceFolder:
             raise ModelError(f"{uri}: expected dir://path inside the service")
         return cls(uri, path)
 
-    def fetch(self, wanted: Sequence[Wanted], desk: Desk) -> dict[str, Path]:
+    def fetch(self, wanted: Sequence[Wanted], desk: FetchContext) -> dict[str, Path]:
         """Copy the files out of the service's directory."""
         if desk.service is None:
             raise SourceError("the service's directory is not mounted (--service)")
@@ -42,12 +42,12 @@ class WeightsFolder:
     uri: str = "--weights"
     revision: str = ""
 
-    def fetch(self, wanted: Sequence[Wanted], desk: Desk) -> dict[str, Path]:
+    def fetch(self, wanted: Sequence[Wanted], desk: FetchContext) -> dict[str, Path]:
         """Copy the files from DIR/<model>/ or DIR/ itself."""
         return _copies(self.uri, [self.directory / desk.model, self.directory], wanted, desk)
 
 
-def _copies(uri: str, roots: Sequence[Path], wanted: Sequence[Wanted], desk: Desk) -> dict[str, Path]:
+def _copies(uri: str, roots: Sequence[Path], wanted: Sequence[Wanted], desk: FetchContext) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for item in wanted:
         source = next((root / item.path for root in roots if (root / item.path).is_file()), None)

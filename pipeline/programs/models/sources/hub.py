@@ -11,7 +11,7 @@ import httpx
 
 from models.download import Request
 from models.errors import ModelError, SourceError
-from models.sources.interface import Desk, HubAccess, Missing, Wanted, download_each
+from models.sources.interface import FetchContext, HubAccess, Missing, Wanted, download_each
 
 FORM: Final = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>.*))?")
 COMMIT: Final = re.compile(r"[0-9a-f]{40}")
@@ -42,7 +42,7 @@ class Hub:
             )
         return cls(uri, form["repo"], revision)
 
-    def fetch(self, wanted: Sequence[Wanted], desk: Desk) -> dict[str, Path]:
+    def fetch(self, wanted: Sequence[Wanted], desk: FetchContext) -> dict[str, Path]:
         """Download each file through the hub's resolve address."""
         return download_each(self.uri, wanted, desk, lambda item: self._request(item, desk.hub))
 

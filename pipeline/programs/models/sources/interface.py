@@ -36,7 +36,7 @@ class HubAccess:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class FetchContext:
     """What a source works with."""
 
     model: str
@@ -66,7 +66,7 @@ class Source(Protocol):
     def revision(self) -> str:
         """Return the commit, version or digest that the place pins; "" when it pins none."""
 
-    def fetch(self, wanted: Sequence[Wanted], desk: Desk) -> dict[str, Path]:
+    def fetch(self, wanted: Sequence[Wanted], desk: FetchContext) -> dict[str, Path]:
         """Return a local file with the bytes of each wanted path; optional ones may be absent.
 
         Raises:
@@ -80,7 +80,7 @@ class Missing(SourceError):  # noqa: N818 - an answer, not a fault
 
 
 def download_each(
-    uri: str, wanted: Sequence[Wanted], desk: Desk, request: Callable[[Wanted], Request]
+    uri: str, wanted: Sequence[Wanted], desk: FetchContext, request: Callable[[Wanted], Request]
 ) -> dict[str, Path]:
     """Download files side by side; the first failure stops the rest that have not begun."""
 

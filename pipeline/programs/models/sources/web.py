@@ -12,7 +12,7 @@ import httpx
 from models.archive import ARCHIVE_SUFFIXES, extract
 from models.download import Request
 from models.errors import ModelError, SourceError
-from models.sources.interface import Desk, Missing, Wanted, download_each
+from models.sources.interface import FetchContext, Missing, Wanted, download_each
 
 LOOPBACK: Final = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/.*)?")
 
@@ -33,7 +33,7 @@ class Web:
             raise ModelError("https source: found credentials in the address, expected none")
         return cls(uri)
 
-    def fetch(self, wanted: Sequence[Wanted], desk: Desk) -> dict[str, Path]:
+    def fetch(self, wanted: Sequence[Wanted], desk: FetchContext) -> dict[str, Path]:
         """Download an archive once, or each file below the address."""
         if self.uri.lower().endswith(ARCHIVE_SUFFIXES):
             name = Wanted(urlsplit(self.uri).path.rsplit("/", 1)[-1])

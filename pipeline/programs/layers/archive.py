@@ -1,0 +1,225 @@
+"""Read an OCI archive: its layers with every file, and the commands that made them."""
+
+import json
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from layers.errors import ImageError
+from layers.unpacking import unpacked
+
+OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
+WHITEOUT: Final = ".wh."
+"""Prefix of the name of an entry that removes a lower one. Source: OCI image specification, layer.md."""
+OPAQUE: Final = ".wh..wh..opq"
+"""Name of an entry that removes everything of lower layers in its folder."""
+NO_COMMAND: Final = frozenset({"", "base", "wheelhouse"})
+"""What builders write into the history when they keep no command."""
+CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file or link of a layer."""
+
+    path: str
+    """Without a leading slash."""
+    size_bytes: int
+    """0 for links, hard ones too: their bytes lie elsewhere."""
+    sha256: str = ""
+    """Digest of the contents; "" for links."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of an image."""
+
+    number: int
+    """1 for the lowest."""
+    digest: str
+    raw_bytes: int
+    """Size of the uncompressed tar."""
+    command: str
+    """What made it, by the history; "" where the history does not say."""
+    entries: tuple[Entry, ...] = ()
+    removed: tuple[str, ...] = ()
+    """Paths of lower layers that it hides."""
+    emptied: tuple[str, ...] = ()
+    """Folders whose contents of lower layers it hides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image, lowest layer first."""
+
+    layers: tuple[Layer, ...]
+    texts: dict[str, str] = field(default_factory=dict)
+    """Package records by path, each from the topmost layer that has it."""
+
+    @property
+    def raw_bytes(self) -> int:
+        """Return the size of all layers, uncompressed."""
+        return sum(layer.raw_bytes for layer in self.layers)
+
+
+def read_image(path: Path) -> Image:
+    """Return what an archive holds, whose layers are uncompressed or, where `zstandard` is installed, zstd.
+
+    Raises:
+        ImageError: not an OCI archive, of several images, damaged, or its layers cannot be unpacked here.
+
+    """
+    texts: dict[str, str] = {}
+    with _opened(path) as archive:
+        manifest = manifest_of(archive, path)
+        config = document(archive, manifest["config"], path)
+        commands = _commands(config, len(manifest["layers"]))
+        layers = tuple(
+            _layer(archive, number, descriptor, command, texts, path)
+            for number, (descriptor, command) in enumerate(
+                zip(manifest["layers"], commands, strict=True), start=1
+            )
+        )
+    return Image(layers, texts)
+
+
+def layer_sizes(path: Path) -> dict[str, int]:
+    """Return digest -> bytes of each layer, of the configuration and of the manifest, as they travel.
+
+    Raises:
+        ImageError: not an OCI archive of one image.
+
+    """
+    with _opened(path) as archive:
+        descriptor = _descriptor(archive, path)
+        manifest = manifest_of(archive, path)
+    return {part["digest"]: part["size"] for part in (descriptor, manifest["config"], *manifest["layers"])}
+
+
+def packed_sizes(path: Path) -> list[int]:
+    """Return the bytes of each layer as it travels, lowest layer first.
+
+    Raises:
+        ImageError: not an OCI archive of one image.
+
+    """
+    with _opened(path) as archive:
+        return [layer["size"] for layer in manifest_of(archive, path)["layers"]]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        with tarfile.open(path) as archive:
+            yield archive
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise ImageError.of(f"{path.name}: {error}", expected="a whole tar archive") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ImageError.of(f"{path.name}: malformed: {error!r}", expected="an OCI archive") from error
+
+
+def manifest_of(archive: tarfile.TarFile, path: Path) -> dict[str, Any]:
+    """Return the manifest of the archive's one image."""
+    return document(archive, _descriptor(archive, path), path)
+
+
+def _descriptor(archive: tarfile.TarFile, path: Path) -> dict[str, Any]:
+    manifests = json.loads(_member(archive, "index.json", path).read())["manifests"]
+    while len(manifests) == 1 and manifests[0].get("mediaType") == OCI_INDEX:
+        manifests = document(archive, manifests[0], path)["manifests"]
+    if len(manifests) != 1:
+        raise ImageError.of(f"{path.name} holds {len(manifests)} images", expected="one image")
+    only: dict[str, Any] = manifests[0]
+    return only
+
+
+def document(archive: tarfile.TarFile, descriptor: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the JSON object that a descriptor points to."""
+    parsed: dict[str, Any] = json.load(_member(archive, _blob(descriptor), path))
+    return parsed
+
+
+def _commands(config: dict[str, Any], count: int) -> list[str]:
+    """Return the command of each layer; "" for all where the history does not count as many."""
+    history = [one for one in config.get("history") or [] if not one.get("empty_layer")]
+    if len(history) != count:
+        return [""] * count
+    words = [" ".join(str(one.get("created_by") or "").split()) for one in history]
+    return ["" if text in NO_COMMAND else text.removeprefix("/bin/sh -c ") for text in words]
+
+
+def _layer(  # noqa: PLR0913, PLR0917 - what one layer is read from
+    archive: tarfile.TarFile,
+    number: int,
+    descriptor: dict[str, Any],
+    command: str,
+    texts: dict[str, str],
+    path: Path,
+) -> Layer:
+    stream = unpacked(_member(archive, _blob(descriptor), path), descriptor, f"{path.name}: layer {number}")
+    entries: list[Entry] = []
+    removed: list[str] = []
+    emptied: list[str] = []
+    # Of a stream that is read in order, `read` alone is called.
+    with tarfile.open(fileobj=stream, mode="r|") as tar:  # type: ignore[call-overload]
+        for member in tar:
+            name = member.name.removeprefix("./").strip("/")
+            folder, _, last = name.rpartition("/")
+            if last == OPAQUE:
+                emptied.append(folder)
+            elif last.startswith(WHITEOUT):
+                removed.append(f"{folder}/{last.removeprefix(WHITEOUT)}".lstrip("/"))
+            elif not member.isdir():
+                entries.append(_entry(tar, member, name, texts))
+    return Layer(
+        number,
+        descriptor["digest"],
+        stream.rest(),
+        command,
+        tuple(entries),
+        tuple(removed),
+        tuple(emptied),
+    )
+
+
+def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str, texts: dict[str, str]) -> Entry:
+    content = tar.extractfile(member) if member.isreg() else None
+    if content is None:
+        return Entry(name, 0)
+    digest = sha256()
+    kept = bytearray()
+    wanted = is_record(name)
+    while chunk := content.read(CHUNK):
+        digest.update(chunk)
+        if wanted:
+            kept += chunk
+    if wanted:
+        texts[name] = kept.decode(errors="replace")
+    return Entry(name, member.size, digest.hexdigest())
+
+
+def is_record(path: str) -> bool:
+    """Tell whether a file says which package owns what."""
+    return (
+        path == "var/lib/dpkg/status"
+        or path.startswith("var/lib/dpkg/status.d/")
+        or (path.startswith("var/lib/dpkg/info/") and path.endswith(".list"))
+        or path.endswith(".dist-info/RECORD")
+    )
+
+
+def _blob(descriptor: dict[str, Any]) -> str:
+    return f"blobs/{descriptor['digest'].replace(':', '/')}"
+
+
+def _member(archive: tarfile.TarFile, name: str, path: Path) -> Any:
+    for candidate in (name, f"./{name}"):
+        try:
+            return archive.extractfile(candidate)
+        except KeyError:
+            continue
+    raise ImageError.of(f"{path.name} has no {name}", expected="an OCI archive (index.json, blobs/)")

@@ -1,0 +1,1 @@
+"""Stage 8: tags, OCI layouts, attestations, push, promote."""
