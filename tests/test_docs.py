@@ -31,10 +31,25 @@ def test_readme_lists_every_function_and_no_other() -> None:
 
 
 def test_first_screen_says_how_to_begin() -> None:
-    """The first twenty lines name the two verbs and the same with Dagger."""
-    screen = "\n".join(README.splitlines()[:20])
+    """The first fifty lines have figures, the two verbs, how to run the image, and the same with Dagger."""
+    screen = "\n".join(README.splitlines()[:50])
+    words = ("good Dockerfile", "make build", "make test", "podman run", "dagger call build --variant=cpu")
 
-    assert all(words in screen for words in ("make build", "make test", "dagger call build --variant=cpu"))
+    assert [one for one in words if one not in screen] == []
+
+
+def test_figures_of_the_readme_are_the_measured_ones() -> None:
+    """Each megabyte on the first screen stands in docs/performance.md, which says when and how."""
+    table = [line for line in README.splitlines()[:15] if line.startswith("| ")]
+    measured = [
+        float(number) for number in re.findall(r"([\d.]+) MB", (ROOT / "docs/performance.md").read_text())
+    ]
+    shown = [float(number) for line in table for number in re.findall(r"([\d.]+) MB", line)]
+
+    assert len(shown) >= 8
+    assert [
+        one for one in shown if not any(round(real, 2 if one < 1 else None) == one for real in measured)
+    ] == []
 
 
 def written_by(name: str) -> str:
