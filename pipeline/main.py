@@ -31,7 +31,6 @@ from pipeline.check.ci import CiRun, proven
 from pipeline.check.compare import Comparison, comparison
 from pipeline.check.layers import layer_audit, layer_makers
 from pipeline.check.report import Report, ReportContext, reported
-from pipeline.check.reproduce import Place
 from pipeline.check.sbom import CYCLONEDX, SPDX, software_lists
 from pipeline.check.scan import Advisories, Question, findings, require_passed
 from pipeline.check.tests import test_outcomes, test_reports
@@ -44,7 +43,7 @@ from pipeline.publish.push import Compression, promote_image
 from pipeline.publish.signing import published_list, verified
 from pipeline.publish.tags import TagOptions
 from pipeline.scan_config import Scanner
-from pipeline.settings import DEFAULT_IMAGE, advisories_of, assembly_of, builder_of, copied
+from pipeline.settings import DEFAULT_IMAGE, advisories_of, assembly_of, builder_of, copied, place_of
 from pipeline.variants import Base, Variant
 
 
@@ -198,7 +197,7 @@ class Wheelhouse:
         variants: Annotated[list[Variant], Doc("Which images; none: all that are declared")] = [],  # noqa: B006
         base: BaseOption = Base.SMALL,
         module: Annotated[str, Doc("This module as others name it, for the printed lines: URL@COMMIT")] = "",
-        address: Annotated[str, Doc("The --source of the printed lines, where one is passed here")] = "",
+        address: Annotated[str, Doc("The --source of the printed lines: a folder or URL#COMMIT")] = "",
         compare: Annotated[bool, Doc("Hold an image (cpu, or the first) against a naive one, too")] = False,
         advisories: Records = None,
         advisories_file: RecordsFile = None,
@@ -211,7 +210,7 @@ class Wheelhouse:
         chosen = variants or [one for one in Variant if one.value in assembly.config.service.variants]
         compared = (Variant.CPU if Variant.CPU in chosen else chosen[0]) if compare else None
         proof = CiRun(variants=chosen, base=base, advisories=known, now=now, compared=compared)
-        place = Place(module=module, settings={"source": address, **self._settings()})
+        place = await place_of(self, module, address)
         told = ReportContext(config=assembly.config, place=place)
         return await reported(assembly.builder, await proven(assembly, proof), proof, told)
 
@@ -344,16 +343,6 @@ class Wheelhouse:
     def checks(self) -> Checks:
         """Group what `dagger check` runs, each image's tests and policies, with this repository's own."""
         return Checks(**copied(self))
-
-    def _settings(self) -> dict[str, str]:
-        """Return the plain flags of this object; secrets and directories are the caller's to pass again."""
-        return {
-            "python-image": self.python_image,
-            "cuda-base": self.cuda_base,
-            "index-url": self.index_url,
-            "hf-endpoint": self.hf_endpoint,
-            "advisories-url": self.advisories_url,
-        }
 
     async def _audited(self, variant: Variant, base: Base) -> dagger.Directory:
         assembly = await assembly_of(self)

@@ -3,11 +3,13 @@
 from typing import Any, Final, Protocol
 
 import dagger
+from dagger import dag
 
 from pipeline.build.assembly import Assembly
 from pipeline.build.cache import Shared
 from pipeline.build.models import Hub
 from pipeline.check.advisories import Feed
+from pipeline.check.reproduce import MODULE, SERVICE, Place
 from pipeline.check.scan import Advisories
 from pipeline.containers import Builder
 from pipeline.registry import Registry
@@ -39,11 +41,46 @@ class Settings(Protocol):
 DEFAULT_IMAGE: Final = "python:3.13-slim"
 """Base image of what works before a service says its Python."""
 NAMES: Final = tuple(Settings.__annotations__)
+DECISIVE: Final = tuple(name for name in NAMES if name != "source" and not name.startswith("cache"))
+"""Settings that change what a call finds. A cache gives what would be built anyway."""
+PYPROJECT: Final = "app/pyproject.toml"
+"""Of the service that the module has by default, in the module's own source."""
 
 
 def copied(given: Settings) -> dict[str, Any]:
     """Return what a caller set, by name."""
     return {name: getattr(given, name) for name in NAMES}
+
+
+async def place_of(given: Settings, module: str, address: str) -> Place:
+    """Return where the printed lines of a call are run: its module, its service, its settings.
+
+    A module learns neither how it was addressed nor which path --source had. A call for the service in the
+    module's own repository needs neither; any other names both, or the line says what is missing.
+    """
+    own = await _is_modules_own(given.source)
+    settings = {"source": address or ("" if own else SERVICE)}
+    for name in DECISIVE:
+        settings[name.replace("_", "-")] = await _shown(name, getattr(given, name))
+    return Place(module=module or ("" if own else MODULE), settings=settings)
+
+
+async def _is_modules_own(source: dagger.Directory) -> bool:
+    """Return whether a service is the one in the module's repository, which --source has by default."""
+    own = await dag.current_module().source().glob(PYPROJECT)
+    if not own:
+        return False
+    theirs = source.file("pyproject.toml")
+    return await theirs.contents() == await dag.current_module().source().file(PYPROJECT).contents()
+
+
+async def _shown(name: str, value: object) -> str:
+    """Return a setting as a printed line has it: a secret by its address, else `<what it is>`."""
+    if isinstance(value, dagger.Secret):
+        value = await value.uri()
+    if isinstance(value, str):
+        return value
+    return f"<the {name.replace('_', ' ')} of that call>" if value else ""
 
 
 def builder_of(given: Settings, image: str) -> Builder:

@@ -14,6 +14,10 @@ _SECRET: Final = re.compile(r"(env|file|cmd|op|vault|libsecret|gcp|aws\+sm|aws\+
 REPORT: Final = "report"
 """Folder in which a line looks for the report it stands in, as the workflows save it: `-o report`."""
 _NAMES_OF_SECRETS: Final = ("password", "token", "auth", "secret", "key")
+_ASKED: Final = re.compile(r"<[^<>]+>")
+MODULE: Final = "<the module: ADDRESS@COMMIT or its folder>"
+SERVICE: Final = "<the service: its folder or address>"
+"""Values that no function of a module learns. `wheelhouse reproduce` takes them as flags of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,14 +25,17 @@ class Place:
     """Where a line is run: which module, and what its main object is given."""
 
     module: str = ""
-    """`HOST/PATH@COMMIT` or its URL; "" for the module of the working folder."""
+    """`HOST/PATH@COMMIT` or its URL; MODULE where nobody said it; "" for the module of the working folder."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Flags before the function, without dashes; secrets as `env://NAME`, never their text."""
+    """Flags before the function, without dashes; secrets as `env://NAME`, never their text.
+
+    A value that is not known is `<what it is>`: a line never leaves out a flag that changes its outcome.
+    """
 
     def __post_init__(self) -> None:
         """Refuse a module that is not named by address and commit, before anything is run for it."""
         if self.module:
-            module_at(self.module)
+            _named(self.module)
 
 
 def reproduction(place: Place, function: str, arguments: Mapping[str, str]) -> tuple[str, str]:
@@ -44,7 +51,7 @@ def reproduction(place: Place, function: str, arguments: Mapping[str, str]) -> t
             module is not named by address and commit.
 
     """
-    words = ["call", *(["-m", module_at(place.module)] if place.module else [])]
+    words = ["call", *(["-m", _named(place.module)] if place.module else [])]
     words += [*_flags(place.settings), function, *_flags(arguments)]
     return shlex.join(["dagger", *words]), shlex.join(["wheelhouse", *words])
 
@@ -82,9 +89,14 @@ def module_address(repository: str) -> str:
     return f"{host.rpartition('@')[2]}/{path}"
 
 
+def _named(module: str) -> str:
+    return module if module == MODULE else module_at(module)
+
+
 def _flags(values: Mapping[str, str]) -> list[str]:
     for flag, value in values.items():
-        if value and any(word in flag for word in _NAMES_OF_SECRETS) and not _SECRET.match(value):
+        safe = not value or _SECRET.match(value) or _ASKED.fullmatch(value)
+        if any(word in flag for word in _NAMES_OF_SECRETS) and not safe:
             raise PipelineError.of(
                 f"--{flag} with a literal value",
                 expected="a reference, e.g. env://NAME",

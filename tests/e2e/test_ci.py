@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.check.reproduce import MODULE as MODULE_OF
+from pipeline.check.reproduce import SERVICE as SERVICE_OF
 from tests.test_workflows import calls
 
 ROOT = Path(__file__).parents[2]
 SERVICE = ROOT / "tests/assets/services/tiny"
 MODULE = "github.com/nobody/wheelhouse"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = ("lint", "types", "unit")
 """Checks of this repository itself, in a job of their own."""
 BROKEN = '\n\ndef test_that_is_broken():\n    """Fail."""\n    assert 1 == 2, "on <purpose>"\n'
@@ -46,11 +49,16 @@ class Job:
         return self.clone / "report"
 
 
-def run(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
-    """Run a line of `wheelhouse` in a clone, with the embedded engine of the clone."""
+def run(folder: Path, line: str, code: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a line of `wheelhouse` in a folder, with the embedded engine of that clone or of another."""
     words = line.split()
     command = [sys.executable, "-m", "pipeline.engine", "--engine=embedded", "--progress=plain", *words[1:]]
-    environ = os.environ | {"PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1", "REGISTRY_PASSWORD": "x"}
+    environ = os.environ | {
+        "PYTHONPATH": str(code or folder),
+        "NETRC": "",
+        "PYTHONSAFEPATH": "1",
+        "REGISTRY_PASSWORD": "x",
+    }
     return subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder, env=environ)
 
 
@@ -197,3 +205,33 @@ def test_what_hangs_and_what_crashes_is_told_and_nothing_is_green(tmp_path):
     assert "no settings" in failed["http::start"]
     assert "no settings" in failed["starts under restrictions"]
     assert (tmp_path / "out/api/test/tests.log").exists()
+
+
+def test_a_service_in_another_folder_is_reproduced_from_anywhere(tmp_path):
+    """Its lines say which module and service they need; given them, `reproduce` finds the same failure."""
+    service = Path(shutil.copytree(SERVICE, tmp_path / "service"))
+    tests = service / "tests/test_tiny.py"
+    tests.write_text(tests.read_text() + BROKEN)
+    ended = run(service, f"wheelhouse call -m {ROOT} --source=. ci --offline directory -o ../found", ROOT)
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads((tmp_path / "found/report.json").read_text())
+    lines = {one["dagger"] for one in report["failures"] if one["step"] == "test"}
+    assert lines == {f"dagger call -m '{MODULE_OF}' '--source={SERVICE_OF}' test --variant=api"}
+
+    refused = run(tmp_path, "wheelhouse reproduce --yes found", ROOT)
+    again = run(tmp_path, f"wheelhouse reproduce --yes -m {ROOT} --source=service found", ROOT)
+
+    assert "wheelhouse reproduce -m … " in refused.stderr
+    assert "the same failure: api test: tests.test_tiny::test_that_is_broken" in again.stdout
+
+
+def test_the_lines_of_a_service_elsewhere_are_complete_when_the_call_names_it(tmp_path):
+    """With --module and --address the line runs as printed: no placeholder, settings included."""
+    service = Path(shutil.copytree(SERVICE, tmp_path / "service"))
+    named = f"--module={MODULE}@{COMMIT} --address={service}"
+    call = f"wheelhouse call -m {ROOT} --source=service --index-auth=env://NETRC ci --offline {named} summary"
+
+    ended = run(tmp_path, call, ROOT)
+
+    start = f"dagger call -m {MODULE}@{COMMIT} --source={service} --index-auth=env://NETRC scan"
+    assert f"{start} --variant=api --offline=true" in ended.stdout, ended.stderr

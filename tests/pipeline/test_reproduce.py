@@ -4,11 +4,12 @@ import shlex
 
 import pytest
 
-from pipeline.check.reproduce import Place, module_address, reproduction
+from pipeline.check.reproduce import MODULE, SERVICE, Place, module_address, reproduction
 from pipeline.errors import PipelineError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HERE = Place()
+_UNTOLD = "<the hf token of that call>"
 
 
 def test_both_lines_name_commit_function_and_arguments():
@@ -49,6 +50,14 @@ def test_a_secret_is_never_printed(flag):
         reproduction(HERE, "f", {flag: "canary-1"})
     assert "canary" not in str(refused.value)
     assert reproduction(HERE, "f", {flag: "env://T"})[0].endswith(f"--{flag}=env://T")
+
+
+def test_what_nobody_said_stands_in_the_line():
+    """A flag whose value is not known is shown as what it is, never left out; also that of a secret."""
+    place = Place(module=MODULE, settings={"source": SERVICE, "hf-token": _UNTOLD})
+    words = shlex.split(reproduction(place, "test", {})[0])
+
+    assert words == ["dagger", "call", "-m", MODULE, f"--source={SERVICE}", f"--hf-token={_UNTOLD}", "test"]
 
 
 @pytest.mark.parametrize(

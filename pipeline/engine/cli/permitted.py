@@ -41,7 +41,12 @@ def arguments_of(line: str) -> list[str]:
 
 
 def _check_module(address: str, line: str) -> None:
-    """Refuse a module that can be anything else tomorrow, or that is in the report itself."""
+    """Refuse a module that can be anything else tomorrow, or that is in the report itself.
+
+    `<…>` stands for one that whoever runs the line names.
+    """
+    if address.startswith("<"):
+        return
     if not REMOTE.match(address) or not Remote.parse(address).is_commit:
         raise CommandError(
             f"{line}: the module {address!r} is not run; expected ADDRESS@COMMIT of a git repository, or no "

@@ -6,9 +6,10 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TextIO
 
 from pipeline.engine.cli.changes import Consent
@@ -21,8 +22,8 @@ SIGN: Final = 80
 """Characters of a message by which a failure without a test's name is known again."""
 REPORT: Final = "report"
 """Folder in which a printed line looks for files of its report."""
-UNKNOWN: Final = re.compile(r"--([\w-]+)=<(.*)>")
-"""A flag whose value the report does not have."""
+UNKNOWN: Final = re.compile(r"<(.*)>")
+"""A value that the report does not have."""
 AGE: Final = re.compile(r"[\d.]+(?= days)")
 """What is different in the same failure of another day."""
 
@@ -48,7 +49,8 @@ def reproduce(
     A report may be a stranger's: each line is checked and shown before anything runs.
 
     Args:
-        words: one folder of a report, or the words of a line (also as one text).
+        words: one folder of a report, or the words of a line (also as one text); before them, `-m` and
+            flags for what the report does not know.
         shared: flags of `wheelhouse` itself, e.g. `--engine=embedded`.
         consent: whether the user agrees to run the lines that are shown.
         out: where the verdicts go; None: stdout.
@@ -59,13 +61,14 @@ def reproduce(
 
     """
     to = out or sys.stdout
+    given, words = _given(words)
     if len(words) == 1 and Path(words[0]).is_dir():
         expected = failures_of(Path(words[0]))
         report = Path(words[0]).resolve()
     else:
         text = words[0] if len(words) == 1 else shlex.join(words)
         expected, report = {text: []}, Path(REPORT).resolve()
-    lines = {located(line, report): failures for line, failures in expected.items()}
+    lines = {located(line, report, given): failures for line, failures in expected.items()}
     if not _agreed(list(lines), consent, to):
         to.write("Nothing was run.\n")
         return 1
@@ -112,32 +115,55 @@ def failures_of(folder: Path) -> dict[str, list[Failure]]:
     return lines
 
 
-def located(line: str, report: Path) -> str:
+def located(line: str, report: Path, given: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return a line whose files of the report are those in this folder.
 
+    Args:
+        line: as a report has it.
+        report: folder of the report.
+        given: flag -> value, for values that the report does not have.
+
     Raises:
-        CommandError: not a line that may be run, or one with a value that the report does not have.
+        CommandError: not a line that may be run, or one with a value that the report does not have and
+            that was not given either.
 
     """
     arguments = arguments_of(line)
-    words = shlex.split(line)[:1]
+    words, flag = shlex.split(line)[:1], ""
     for word in arguments:
-        if lacking := UNKNOWN.fullmatch(word):
-            raise CommandError(
-                f"{line}: the report does not have {lacking[2]}. Run it with a --{lacking[1]} of your own."
-            )
-        flag, _, value = word.partition("=")
+        name, equals, value = word.partition("=") if word.startswith("--") else (flag, "", word)
+        if missing := UNKNOWN.fullmatch(value):
+            if name not in given:
+                raise CommandError(
+                    f"{line}: the report does not have {missing[1]}. "
+                    f"Pass it: wheelhouse reproduce {name}{equals or ' '}… {report}"
+                )
+            value = given[name]
         file = report / value.removeprefix(f"{REPORT}/")
-        ours = flag.startswith("--") and value.startswith(f"{REPORT}/") and file.is_file()
-        words.append(f"{flag}={file}" if ours else word)
+        if equals and value.startswith(f"{REPORT}/") and file.is_file():
+            value = str(file)
+        words.append(f"{name}{equals}{value}" if equals else value)
+        flag = word
     return shlex.join(words)
+
+
+def _given(words: Sequence[str]) -> tuple[dict[str, str], Sequence[str]]:
+    """Return the flags before the report, by name, and what follows them."""
+    given: dict[str, str] = {}
+    rest = list(words)
+    while rest and rest[0].startswith("-"):
+        name, equals, value = rest.pop(0).partition("=")
+        given[name] = value if equals or not rest else rest.pop(0)
+    if not rest:
+        raise CommandError("no report. Pass the folder that `ci directory -o` wrote, or a printed line.")
+    return given, rest
 
 
 def _again(line: str, failures: list[Failure], shared: Sequence[str], to: TextIO) -> bool:
     """Run a line; return whether everything that failed before failed again."""
     to.write(f"$ {printable(line)}\n")
     to.flush()
-    code, output = _run([*shared, *arguments_of(line)])
+    code, output = _run([*shared, *shlex.split(line)[1:]])  # located() checked it
     if code == 0:
         to.write("not reproduced: it passed\n")
         return False

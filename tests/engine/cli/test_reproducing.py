@@ -79,9 +79,38 @@ def test_a_line_with_a_value_that_nobody_has_is_not_run(tmp_path):
     line = "dagger call scan '--advisories-file=<the advisories that were given>'"
 
     with pytest.raises(
-        CommandError, match=r"have the advisories that were given\. .* --advisories-file of your own"
+        CommandError,
+        match=r"have the advisories that were given\. Pass it: .* --advisories-file=… ",
     ):
         located(line, tmp_path)
+
+
+def test_values_that_a_report_does_not_have_are_given_to_reproduce(tmp_path):
+    """Module and service of the call, as whoever reproduces it names them, in the places of the line."""
+    line = "dagger call -m '<the module>' '--source=<the service>' --index-url=a=b test --variant=cpu"
+
+    found = located(line, tmp_path, {"-m": "../wheelhouse", "--source": "."})
+
+    assert found == "dagger call -m ../wheelhouse --source=. --index-url=a=b test --variant=cpu"
+
+
+def test_a_module_and_a_service_of_elsewhere_are_run(tmp_path, monkeypatch):
+    """The flags before the report reach the call, also a module in a folder that the user names."""
+    monkeypatch.chdir(tmp_path)
+    line = "wheelhouse call -m '<the module>' '--word=<the word>' word-back"
+    folder = report(tmp_path, FAILURE | {"wheelhouse": line})
+    out = io.StringIO()
+
+    reproduce(["-m", str(PLAIN), "--word=w", str(folder)], EMBEDDED, YES, out)
+
+    assert out.getvalue() == f"$ wheelhouse call -m {PLAIN} --word=w word-back\nnot reproduced: it passed\n"
+
+
+@pytest.mark.parametrize("words", [["--source=."], ["-m", "x"]])
+def test_flags_without_a_report_are_refused(words):
+    """The message says what to pass."""
+    with pytest.raises(CommandError, match="no report"):
+        reproduce(words, EMBEDDED, YES, io.StringIO())
 
 
 def test_a_failure_of_another_day_is_the_same():
