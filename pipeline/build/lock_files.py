@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 import dagger
+from packaging.utils import canonicalize_name
 
 from pipeline.build.lock import REFRESH, Lock
 from pipeline.build.source import SourceFiles
@@ -39,7 +40,8 @@ async def lock_of(
     """
     path = f"requirements/{name}.txt"
     if (text := await files.text(path)) is not None:
-        return path, Lock.parse(text, path=path)
+        rest, own = await without_own_folders(files, text, packages)
+        return path, replace(Lock.parse(rest, path=path), local=own)
     for pylock in (f"pylock.{name}.toml", "pylock.toml"):
         if (text := await files.text(pylock)) is not None:
             return pylock, Lock.parse_pylock(text, path=pylock)
@@ -54,6 +56,21 @@ async def lock_of(
     others = [path for path in UNREAD if path in await files.entries()]
     found = f"no lock for variant {name!r}" + (f"; {others[0]} is not read" if others else "")
     raise LockError.of(found, expected=f"{path}, pylock.toml or uv.lock", do=REFRESH)
+
+
+async def without_own_folders(
+    files: SourceFiles, text: str, packages: tuple[str, ...]
+) -> tuple[str, frozenset[str]]:
+    """Return a lock without the projects whose code `packages` brings, and the names of these."""
+    lines: list[str] = []
+    names: set[str] = set()
+    for line in text.splitlines():
+        folder = _folder(line)
+        own = await files.text(f"{folder}/pyproject.toml") if folder and _covered(folder, packages) else None
+        if own is not None:
+            names.add(canonicalize_name(str(tomllib.loads(own).get("project", {}).get("name", folder))))
+        lines.append("" if own is not None else line)
+    return "".join(f"{line}\n" for line in lines), frozenset(names)
 
 
 def _members(uv_lock: str) -> dict[str, str]:

@@ -7,10 +7,20 @@ from dagger import dag
 
 from pipeline.build.assembly import TEST_LOCK, Assembly
 from pipeline.build.lock import Lock
+from pipeline.build.lock_files import without_own_folders
+from pipeline.build.lock_lines import NO_HASH, Wrong, parsed
 from pipeline.config import Config
+from pipeline.errors import LockError
+from pipeline.variants import Variant
 
 PROJECT: Final = "/in"
 UV_CACHE: Final = "/root/.cache/uv"
+SEED: Final = ("python3", "/programs/seed_locks.py")
+DECIDING: Final = (
+    *("**/pyproject.toml", "requirements/*.txt", "*requirements*.txt"),
+    *("poetry.lock", "pdm.lock", "Pipfile.lock"),
+)
+"""What of a project decides its locks."""
 COMPILE: Final = ("uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header")
 
 
@@ -28,12 +38,15 @@ async def fresh_locks(assembly: Assembly, *, upgrade: bool, now: str) -> dagger.
 
     """
     config = assembly.config
-    container = await _project(assembly)
+    _require_lockable(config)
+    paths = [f"requirements/{name}.txt" for name in config.service.variants]
+    container = (await _project(assembly)).with_exec([*SEED, PROJECT, *paths])
     container = container.with_env_variable("WHEELHOUSE_NOW", now)
     for command in _compilations(config, upgrade=upgrade):
         container = container.with_exec(command)
+    container = container.with_exec(["sed", "-i", f"s,file://{PROJECT}/,./,", *paths])
     locks = dag.directory().with_directory("requirements", container.directory(f"{PROJECT}/requirements"))
-    await _require_accepted(locks, config)
+    await _require_accepted(assembly, locks)
     if not config.service.models:
         return locks
     pyproject = assembly.source.file("pyproject.toml")
@@ -48,19 +61,37 @@ async def lock_changes(assembly: Assembly, *, at: str, now: str) -> dagger.Chang
     return before.with_directory(at, locks).changes(before)
 
 
-async def _require_accepted(locks: dagger.Directory, config: Config) -> None:
+def _require_lockable(config: Config) -> None:
+    """Check that no declared requirement is a repository, an archive or a folder: none has a fixed hash."""
+    declared = dict.fromkeys(
+        line for name in config.service.variants for line in config.requirements(Variant(name))
+    )
+    wrong = []
+    for line in declared:
+        found = parsed(line) if " @ " in line else None
+        if isinstance(found, Wrong) and found is not NO_HASH:
+            wrong.append(f"pyproject.toml: {line!r} {found.found}; expected {found.expected}. {found.do}")
+    if wrong:
+        raise LockError("\n".join(wrong))
+
+
+async def _require_accepted(assembly: Assembly, locks: dagger.Directory) -> None:
     """Check that a build reads what was written: an error now, not after it was committed."""
-    for name in config.service.variants:
+    service = assembly.config.service
+    for name in service.variants:
         path = f"requirements/{name}.txt"
-        Lock.parse(await locks.file(path).contents(), path=path)
+        text, _ = await without_own_folders(
+            assembly.files, await locks.file(path).contents(), service.packages
+        )
+        Lock.parse(text, path=path)
 
 
 async def _project(assembly: Assembly) -> dagger.Container:
     """Return a container with uv, the index, and of the project only what decides its locks."""
-    locks = assembly.source.filter(include=["pyproject.toml", "requirements/*.txt"])
+    locks = assembly.source.filter(include=list(DECIDING))
     builder = assembly.builder
     container = (
-        builder.online(builder.tools())
+        builder.online(builder.tools("seed_locks.py"))
         .with_mounted_cache(UV_CACHE, dag.cache_volume("wheelhouse-uv"))
         .with_env_variable("UV_CACHE_DIR", UV_CACHE)
         .with_directory(PROJECT, locks)
