@@ -54,7 +54,10 @@ def measure(group: Group) -> dict[str, Any]:
     root = group.assemble()
     imported, called = group.imports(root), group.called(root)
     tried = tuple(name for name, error in imported.items() if error)
+    # In one process modules can disturb each other: both environments import the same ones, in one order.
+    again = group.imports(root, tried) if tried else {}
     whole = group.imports(group.unpruned, tried) if tried else {}
+    broken = [name for name in tried if again.get(name) and not whole.get(name, "?")]
     failed_calls = [name for name, error in called.items() if error]
     unpruned_calls = group.called(group.unpruned, failed_calls)
     site = next((group.venv / "lib").glob("python*/site-packages"))
@@ -64,7 +67,7 @@ def measure(group: Group) -> dict[str, Any]:
         "packages": sorted(group.calls),
         "refused": refused.splitlines(),
         "modules": len(imported),
-        "broken modules": {name: [of[name], imported[name]] for name in tried if not whole.get(name, "?")},
+        "broken modules": {name: [of[name], again[name]] for name in broken},
         "broken calls": {name: called[name] for name in failed_calls if not unpruned_calls[name]},
         "not working unpruned": {name: error for name, error in unpruned_calls.items() if error},
         "bytes": [before, size(group.venv)],

@@ -3,6 +3,7 @@
 import os
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,6 +50,37 @@ def test_what_does_not_work_unpruned_is_not_counted(capsys):
     """A package that needs more than the base image is named apart from N of M."""
     assert report([result(), result(**{"not working unpruned": {"demo": "no library"}})]) == 0
     assert "1 of 1 packages that work unpruned work pruned" in capsys.readouterr().out
+
+
+def test_modules_that_disturb_each_other_are_not_broken_by_pruning(tmp_path):
+    """A module that fails after another one is imported is compared in the same company."""
+    site = tmp_path / "venv/lib/python3.13/site-packages"
+    (site / "demo-1.dist-info").mkdir(parents=True)
+    (site / "demo-1.dist-info/METADATA").write_text("Name: demo\nVersion: 1\n")
+    names = ("first", "second", "taken")
+    (site / "demo-1.dist-info/RECORD").write_text("".join(f"{name}.py,,\n" for name in names))
+
+    def imports(root: str, only: tuple[str, ...] = ()) -> dict[str, str]:
+        company = only or names
+        errors = {"second": "TypeError: duplicate"} if "first" in company else {}
+        errors |= {"taken": "ImportError"} if root == "pruned" else {}
+        return {name: errors.get(name, "") for name in company}
+
+    nothing = dict.fromkeys(("download", "install"), lambda: None)
+    texts = dict.fromkeys(("check", "prune"), lambda: "")
+    group: Any = SimpleNamespace(
+        **nothing,
+        **texts,
+        name="g",
+        calls={},
+        venv=tmp_path / "venv",
+        unpruned="whole",
+        assemble=lambda: "pruned",
+        called=lambda *_: {},
+        imports=imports,
+    )
+
+    assert list(measure(group)["broken modules"]) == ["taken"]
 
 
 @pytest.mark.engine

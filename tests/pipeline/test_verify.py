@@ -25,6 +25,7 @@ http.server.HTTPServer(("0.0.0.0", 8000), Answer).serve_forever()
 WITH_MODEL = "200 if os.path.exists('/models/m') else 503"
 SHARED = "import multiprocessing, socket; multiprocessing.Lock(); socket.gethostbyname(socket.gethostname())"
 PROBE = "import socket; socket.create_connection(('127.0.0.1', 8000), 2)"
+SLOW = PROBE + "; import os; done = os.path.exists('/tmp/asked'); open('/tmp/asked', 'w'); exit(not done)"
 base = dag.container().from_(BASE)
 found = {}
 async def judge(name, extra="", status=WITH_MODEL, probe=PROBE, command=None, **facts):
@@ -45,6 +46,8 @@ services = {
     "calls": {"extra": "import socket; socket.socket(2, 2).connect(('192.0.2.1', 9))"},
     "lies": {"status": "200"},
     "deaf": {"probe": "pass"},
+    "slow": {"probe": SLOW},
+    "sick": {"probe": PROBE + "; raise TimeoutError('timed out')"},
     "ballast": {"base": "small", "budget_unopened_mb": 10},
     "lazy": {"base": "small"},
     "typo": {"command": ["gunicorm", "app:app"]},
@@ -132,6 +135,20 @@ def test_without_a_budget_the_bytes_that_nobody_opens_are_a_number(found):
 def test_a_probe_that_never_fails_is_found_out(found):
     """A health probe must fail while nothing listens."""
     assert "healthcheck can fail" in failed(found["deaf"])
+
+
+def test_a_probe_that_fails_while_the_service_is_ready_says_why(found):
+    """The probe's last line is shown, and the advice is about `health`, not about the probe."""
+    check = found["sick"]["healthcheck can fail"]
+
+    assert failed(found["sick"]) == ["healthcheck can fail", "process 1 reaps zombies"]
+    assert check["found"].endswith("1 with the service: TimeoutError: timed out")
+    assert "Let `health` of [tool.wheelhouse] answer 200 within 2 s" in check["do"]
+
+
+def test_a_probe_may_fail_as_often_as_the_image_allows(found):
+    """A busy machine answers late: one failure is not unhealthy for Docker, either."""
+    assert failed(found["slow"]) == ["process 1 reaps zombies"]
 
 
 CRASHING = """

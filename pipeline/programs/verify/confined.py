@@ -25,12 +25,15 @@ INTERFACE_UP, SET_FLAGS = 1, 0x8914
 """Source: net/if.h, linux/sockios.h."""
 SETTLED_S: Final = 3
 """How long a worker must run before it counts as started: one that fails ends at once."""
+RETRIES: Final = 3
+"""Of a HEALTHCHECK that names none. Source: Dockerfile reference."""
 ORPHANS: Final = 5
 TEMPORARY: Final = "/tmp"  # noqa: S108 - the path inside the image
 DEVICES: Final = ("null", "zero", "full", "random", "urandom")
 LINKS: Final = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 """Links that every container has below /dev."""
 HOST: Final = "trial"
+PROBE_LOG: Final = ".probe"
 LISTENING: Final = "0A"
 """State of a socket that accepts connections. Source: linux/tcp_states.h."""
 LIBC: Final = ctypes.CDLL(None, use_errno=True)
@@ -88,9 +91,17 @@ class Confined:
             return None
         child = os.fork()
         if child == 0:
-            self.log = self.log.with_suffix(".probe")
+            self.log = self.log.with_suffix(PROBE_LOG)
             self._become(test[1:])
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def health(self) -> int | None:
+        """Return the exit status of the probe, tried as often as the image says before it is unhealthy."""
+        tries = (self.settings.get("Healthcheck") or {}).get("Retries") or RETRIES
+        status = self.probe()
+        for _ in range(tries - 1):
+            status = status and self.probe()
+        return status
 
     def up(self, known: Facts, seconds: float) -> bool:
         """Return whether the service serves, or a worker has run for a while; its health check agrees."""
@@ -128,9 +139,10 @@ class Confined:
         stats = (path.read_text() for path in Path(f"{self.root}/proc").glob("[0-9]*/stat"))
         return sum(text.rpartition(")")[2].split()[:2] == ["Z", "1"] for text in stats)
 
-    def tail(self) -> str:
-        """Return the last lines that the service wrote."""
-        return "\n".join(self.log.read_text(errors="replace").strip().splitlines()[-40:])
+    def tail(self, *, probe: bool = False) -> str:
+        """Return the last lines that the service, or its probe, wrote."""
+        log = self.log.with_suffix(PROBE_LOG) if probe else self.log
+        return "\n".join(log.read_text(errors="replace").strip().splitlines()[-40:])
 
     def listening(self) -> list[int]:
         """Return the ports on which something accepts connections."""

@@ -31,6 +31,11 @@ READY_S: Final = 180
 WITHOUT_MODEL_S: Final = 6
 """How long a service without its model is watched; the reference service loads in 0.2 s."""
 STARTS: Final = "starts under restrictions"
+PROBE: Final = "healthcheck can fail"
+ASKS_TOO_MUCH: Final = (
+    "Let `health` of [tool.wheelhouse] answer 200 within 2 s and without other services; what needs them, or "
+    "takes longer, belongs to `ready`."
+)
 
 
 def confined_verdicts(service: Confined, image: Image, known: Facts) -> list[Verdict]:
@@ -48,17 +53,27 @@ def confined_verdicts(service: Confined, image: Image, known: Facts) -> list[Ver
             *(_skipped(name, "the service does not start") for name in NEED_A_START),
         ]
     opened = opened_verdict(image, service.watch.paths(), known)
-    lively = service.probe()
+    lively = service.health()
     none = "none declared: a worker without health_command" if lively is None else ""
     probes = none or f"exit status {started.silent_probe} with nothing listening, {lively} with the service"
-    good = bool(none) or (started.silent_probe not in (0, None) and lively == 0)
+    fails = started.silent_probe not in (0, None)
+    good = bool(none) or (fails and lively == 0)
     left = service.zombies()
     return [
         _passed(STARTS, f"ready after {seconds:.1f} s"),
-        (_passed if good else _failed)("healthcheck can fail", probes),
+        _passed(PROBE, probes) if good else _failed_probe(service, probes, fails=fails),
         (_failed if left else _passed)("process 1 reaps zombies", f"{left} of {ORPHANS} left"),
         opened,
     ]
+
+
+def _failed_probe(service: Confined, probes: str, *, fails: bool) -> Verdict:
+    """Return the failure of a probe that cannot fail, or that fails while the service is ready."""
+    last = service.tail(probe=True).splitlines()[-1:]
+    expected, do = EXPECTED[PROBE]
+    do = ASKS_TOO_MUCH if fails else do
+    found = ": ".join([probes, *last]) if fails else probes
+    return Verdict(name=PROBE, status="failed", found=found, expected=expected, do=do)
 
 
 def _not_started(service: Confined, known: Facts, status: int | None) -> Verdict:
@@ -104,7 +119,7 @@ def modelless_verdict(service: Confined, ready: str) -> Verdict:
     return _passed(name, f"{ready} never answered 200 without its models")
 
 
-NEED_A_START: Final = ("healthcheck can fail", "process 1 reaps zombies", OPENED)
+NEED_A_START: Final = (PROBE, "process 1 reaps zombies", OPENED)
 EXPECTED: Final = {
     OPENED: (LITTLE, ""),
     STARTS: (
@@ -114,7 +129,7 @@ EXPECTED: Final = {
         ),
         "",
     ),
-    "healthcheck can fail": (
+    PROBE: (
         "not 0 with nothing listening, 0 once the service is ready",
         "Let the probe ask the service's own port and fail on anything but 200.",
     ),
