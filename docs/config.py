@@ -11,6 +11,8 @@ TABLES = {
     "[tool.wheelhouse]": ("config.py", "ServiceConfig"),
     "[tool.wheelhouse.variants.cpu]": ("config.py", "VariantConfig"),
     "[tool.wheelhouse.models.NAME]": ("config.py", "ModelConfig"),
+    "[tool.wheelhouse.assets.NAME]": ("config.py", "AssetConfig"),
+    "[tool.wheelhouse.probe]": ("verify_config.py", "ProbeConfig"),
     "[tool.wheelhouse.scan]": ("scan_config.py", "ScanConfig"),
     "[[tool.wheelhouse.scan.ignores]]": ("scan_config.py", "Ignored"),
     "[tool.wheelhouse.scan.allow_skipped.python]": ("scan_config.py", "Allowed"),

@@ -17,7 +17,7 @@ from pipeline.errors import ConfigError, near_miss
 from pipeline.projects import tables_of
 from pipeline.scan_config import Ignored, ScanConfig
 from pipeline.variants import Variant
-from pipeline.verify_config import ROWS, VerifyConfig
+from pipeline.verify_config import ROWS, ProbeConfig, VerifyConfig
 
 
 def _inside(path: str) -> str:
@@ -70,6 +70,17 @@ class ModelConfig(Declared):
     keeps the files as they are, in every variant."""
     licence: str | None = None
     """SPDX identifier where the source's model card does not tell."""
+
+
+class AssetConfig(Declared):
+    """Data that a library would download when the service runs."""
+
+    command: Words
+    """Program that writes the files to /assets/NAME, run in the builder with the image's packages."""
+    sha256: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """Digest of the files; the first build fails and names it."""
+    env: Variables = Field(default_factory=dict)
+    """Environment of the command and of the image, e.g. the variable that names the folder to the library."""
 
 
 class VariantConfig(Declared):
@@ -135,9 +146,13 @@ class ServiceConfig(Declared):
     """The images that can be built."""
     models: dict[Name, ModelConfig] = Field(default_factory=dict)
     """Models by name."""
+    assets: dict[Name, AssetConfig] = Field(default_factory=dict)
+    """Data that libraries download at first use, by name: baked into every image at /assets/NAME."""
     licences: Licences = ()
     """Licences of models and packages allowed beyond the usual open ones, as SPDX identifiers,
     `WITH` an exception where that matters."""
+    probe: ProbeConfig | None = None
+    """A request that `verify` asks of the confined service."""
     scan: ScanConfig = ScanConfig()
     """What fails a scan."""
     verify: VerifyConfig = VerifyConfig()
@@ -251,6 +266,10 @@ def _legal_keys(path: list[str]) -> list[str]:
         table = ModelConfig
     elif path[:1] == ["scan"]:
         table = Ignored if "ignores" in path else ScanConfig
+    elif path[:1] == ["assets"]:
+        table = AssetConfig
+    elif path[:1] == ["probe"]:
+        table = ProbeConfig
     elif path[:1] == ["verify"]:
         table = ROWS.get(path[1] if path[1:] else "", VerifyConfig)
     return sorted(table.model_fields)

@@ -28,6 +28,7 @@ PATTERNS: Final = {
     r"^/": "a path that starts with /",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "a name of letters, digits and _ that does not start with a digit",
     r"^[a-z0-9][a-z0-9+.-]+$": "the name of a Debian package, in lower case",
+    r"^([0-9a-f]{64})?$": "64 hexadecimal digits",
     r"\S": "text that is not empty",
     r"^(/|configuration$)": "a path that starts with /, or `configuration`",
 }

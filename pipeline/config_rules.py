@@ -72,6 +72,9 @@ def _protocol(service: ServiceConfig) -> Iterator[Wrong]:
             sentence = f"{key} = {path!r} while protocol = {protocol!r}; expected a path only with HTTP. "
             sentence += f'Remove {key}, set protocol = "http", or check health with health_command.'
             yield Wrong(key, sentence)
+    if service.probe and protocol != "http":
+        sentence = f'probe is a request of HTTP while protocol = {protocol!r}; expected protocol = "http". '
+        yield Wrong("probe", f"{sentence}Remove probe, or check health with health_command.")
     if protocol == "none" and service.port is not None:
         sentence = f'port = {service.port} while protocol = "none"; expected no port. '
         yield Wrong("port", f"{sentence}Remove port, or name its protocol: http, grpc or tcp.")

@@ -38,6 +38,7 @@ from pipeline.check.verify import verified_table
 from pipeline.compat import generate, up
 from pipeline.dagger_checks import Checks
 from pipeline.publish.attestations import image_question, published
+from pipeline.publish.manifests import deployment_files
 from pipeline.publish.options import PublishOptions
 from pipeline.publish.push import Compression, promote_image
 from pipeline.publish.signing import published_list, verified
@@ -249,6 +250,15 @@ class Wheelhouse:
             platforms=platforms,
         )
         return await published(await assembly_of(self), repository, wanted, _now())
+
+    @function
+    async def manifests(
+        self,
+        image: Annotated[str, Doc("REPOSITORY@sha256:… as `publish` prints it")],
+        variant: VariantOption = Variant.CPU,
+    ) -> dagger.Directory:
+        """Write compose.yaml and kubernetes.yaml that start an image as `verify` does."""
+        return deployment_files((await assembly_of(self)).config, variant, image)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]
     async def promote(  # noqa: PLR0913, PLR0917 - arguments of the command line

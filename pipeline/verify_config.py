@@ -1,6 +1,6 @@
 """`[tool.wheelhouse.verify]`: what a service accepts about its image, each with the reason."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -65,6 +65,27 @@ ROWS: Final[dict[str, type[BaseModel]]] = {
     "accepted_secrets": AcceptedSecret,
 }
 """Keys of `[tool.wheelhouse.verify]` that hold tables."""
+
+
+class ProbeConfig(BaseModel):
+    """A request that the service answers without network, as any user, from a read-only root."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Annotated[str, StringConstraints(pattern=r"^/")]
+    """Path that exercises what the service is for, e.g. `/v1/embeddings`."""
+    method: Literal["", "GET", "POST", "PUT", "PATCH", "DELETE"] = ""
+    """Method; `POST` with a `body`, else `GET`."""
+    body: str | dict[str, Any] | list[Any] | None = None
+    """What is sent: a text as it is, a table or list as JSON."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Headers of the request."""
+    status: Annotated[int, Field(ge=100, lt=600)] = 200
+    """Status that is expected."""
+    contains: str = ""
+    """Text that the answer has in it."""
+    timeout: Annotated[int, Field(gt=0, le=600)] = 60
+    """Seconds to wait for the answer."""
 
 
 class VerifyConfig(BaseModel):

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import anyio
 import dagger
 
+from pipeline.build.assets import asset_layers
 from pipeline.build.base_cache import BaseCache
 from pipeline.build.cache import Cache, CacheKey, Shared
 from pipeline.build.cache_keys import TOOLS, layers_key, model_key, wheels_key
@@ -185,11 +186,18 @@ class Assembly:
             group.start_soon(self._application)
         ground = await self._base_with_environment(variant, base)
         models = await self.models(variant)
-        parts = (*(model.layer for model in models.values()), await self._application())
+        data = (*(model.layer for model in models.values()), *await self._assets(variant))
+        parts = (*data, await self._application())
         base_reference = await self.builder.reference()
         cuda = cuda_labels(self.cuda_image(variant))
         labels = {**image_labels(self.config, variant), **base_labels(base_reference), **cuda}
         return runtime_image(ground, parts, self.config, variant, labels)
+
+    async def _assets(self, variant: Variant) -> tuple[dagger.Directory, ...]:
+        if not self.config.service.assets:
+            return ()
+        venv = await self._environment(variant)
+        return await asset_layers(await self.builder_with_tools(), venv.tree, self.config)
 
     @once
     async def _application(self) -> dagger.Directory:

@@ -184,7 +184,9 @@ def runtime_image(
     image = with_layers(base, layers)
     declared = config.variant(variant)
     hub = {"HF_HUB_CACHE": MODELS} if HUB_LAYOUT in config.exports(variant).values() else {}
-    variables = {**ENVIRONMENT, **hub, **VARIANTS[variant].env, **config.service.env, **declared.env}
+    assets = {name: value for one in config.service.assets.values() for name, value in one.env.items()}
+    implied = {**ENVIRONMENT, **hub, **assets, **VARIANTS[variant].env}
+    variables = {**implied, **config.service.env, **declared.env}
     for name, value in variables.items():
         image = image.with_env_variable(name, value)
     for name, value in labels.items():

@@ -26,6 +26,7 @@ STATIC: Final = ("python3", "-m", "verify.static", "--archive", "/in/raw.tar", "
 TRIAL: Final = ("python3", "-m", "verify.trial", "--archive", "/in/raw.tar", "--facts", "/in/facts.json")
 STARTED: Final = (
     "starts under restrictions",
+    "answers its probe without network",
     "healthcheck can fail",
     "process 1 reaps zombies",
     "bytes opened at start",
@@ -106,6 +107,7 @@ async def judged(assembly: Assembly, variant: Variant, base: Base) -> Judged:
         "port": config.service.port,
         "protocol": config.service.protocol,
         "ready": config.service.ready_path,
+        "probe": config.service.probe.model_dump() if config.service.probe else {},
         "shell": config.service.shell,
         "epoch": EPOCH,
         "budget_mb": declared.budget_mb,

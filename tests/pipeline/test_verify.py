@@ -24,11 +24,14 @@ http.server.HTTPServer(("0.0.0.0", 8000), Answer).serve_forever()
 ''').lstrip()
 WITH_MODEL = "200 if os.path.exists('/models/m') else 503"
 SHARED = "import multiprocessing, socket; multiprocessing.Lock(); socket.gethostbyname(socket.gethostname())"
+HANDLER = "http.server.BaseHTTPRequestHandler"
+FETCH = f"import urllib.request as u; {HANDLER}.do_POST = lambda self: u.urlopen('http://192.0.2.1/m')"
+REQUEST = {"method": "", "body": None, "headers": {}, "status": 200, "contains": "", "timeout": 9}
 PROBE = "import socket; socket.create_connection(('127.0.0.1', 8000), 2)"
 SLOW = PROBE + "; import os; done = os.path.exists('/tmp/asked'); open('/tmp/asked', 'w'); exit(not done)"
 base = dag.container().from_(BASE)
 found = {}
-async def judge(name, extra="", status=WITH_MODEL, probe=PROBE, command=None, **facts):
+async def judge(name, extra="", status=WITH_MODEL, probe=PROBE, command=None, probe_request=None, **facts):
     image = (
         base.with_new_file("/models/m", "x")
         .with_new_file("/srv/service.py", SERVER.replace("{extra}", extra).replace("{status}", status))
@@ -36,6 +39,7 @@ async def judge(name, extra="", status=WITH_MODEL, probe=PROBE, command=None, **
         .with_default_args(command or ["python3", "/srv/service.py"])
         .with_docker_healthcheck(["python3", "-c", probe])
     )
+    facts |= {"probe": {**REQUEST, **probe_request}} if probe_request else {}
     facts = {"base": "slim", "port": 8000, "ready": "/", "models": ["m"], **facts}
     judged = Judged(image=image, facts=facts, lock="", wheels=dag.directory(), models_lock="")
     found[name] = await _started(Builder(image=BASE), judged)
@@ -45,6 +49,10 @@ services = {
     "writes": {"extra": "open('/srv/cache', 'w')"},
     "calls": {"extra": "import socket; socket.socket(2, 2).connect(('192.0.2.1', 9))"},
     "lies": {"status": "200"},
+    "own": {"extra": "import os; assert os.getuid() == 1001, (os.getuid(), os.getgid())"},
+    "broad": {"extra": "import os; assert len(os.sched_getaffinity(0)) > 1, 'one processor'"},
+    "asked": {"probe_request": {"path": "/x"}},
+    "fetches": {"extra": FETCH, "probe_request": {"path": "/x", "body": {"text": "hi"}}},
     "deaf": {"probe": "pass"},
     "slow": {"probe": SLOW},
     "sick": {"probe": PROBE + "; raise TimeoutError('timed out')"},
@@ -101,6 +109,22 @@ def test_a_service_that_cannot_start_confined_says_why(found, service, message, 
     assert failed(checks) == ["starts under restrictions"]
     assert message in checks["starts under restrictions"]["found"]
     assert do in checks["starts under restrictions"]["do"]
+
+
+def test_a_service_runs_as_any_user_of_group_0_on_one_processor(found):
+    """What asks for the image's user, or for more processors, does not start."""
+    assert "AssertionError: (1000740000, 0)" in found["own"]["starts under restrictions"]["found"]
+    assert "AssertionError: one processor" in found["broad"]["starts under restrictions"]["found"]
+
+
+def test_the_declared_request_is_asked_without_network(found):
+    """A service that fetches at its first request is ready, and fails its probe with what it wrote."""
+    name = "answers its probe without network"
+
+    assert found["asked"][name]["status"] == "passed"
+    assert failed(found["fetches"]) == [name, "process 1 reaps zombies"]
+    assert "status 0: no answer" in found["fetches"][name]["found"]
+    assert found["bare"][name]["reason"] == "no [tool.wheelhouse.probe]"
 
 
 def test_a_service_finds_what_every_container_has(found):

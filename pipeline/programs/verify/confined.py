@@ -29,6 +29,8 @@ RETRIES: Final = 3
 """Of a HEALTHCHECK that names none. Source: Dockerfile reference."""
 ORPHANS: Final = 5
 TEMPORARY: Final = "/tmp"  # noqa: S108 - the path inside the image
+ANY_USER: Final = 1000740000
+"""A user that no image knows; its group is 0. Source: OpenShift's range of a project."""
 DEVICES: Final = ("null", "zero", "full", "random", "urandom")
 LINKS: Final = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 """Links that every container has below /dev."""
@@ -55,6 +57,7 @@ class Confined:
         self.root, self.settings, self.port = root, settings, port
         self.log = Path(f"/tmp/service-{os.getpid()}.log")  # noqa: S108 - the pipeline's own container
         self.process = 0
+        self.user = any_user(Path("/proc/self/uid_map").read_text())
         _call("unshare", LIBC.unshare(NAMESPACES))
         _mount("none", "/", "", RECURSIVE | PRIVATE)
         _mount(root, root, "", BIND | RECURSIVE)
@@ -184,14 +187,14 @@ class Confined:
             log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             for number in (1, 2):
                 os.dup2(log, number)
-            user, _, group = str(self.settings.get("User") or "0:0").partition(":")
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
             os.chroot(self.root)
             os.chdir(self.settings.get("WorkingDir") or "/")
             for number in range(LAST_CAPABILITY + 1):
                 LIBC.prctl(DROP_BOUND, number, 0, 0, 0)
             os.setgroups([])
-            os.setresgid(*[int(group or user)] * 3)
-            os.setresuid(*[int(user)] * 3)
+            os.setresgid(0, 0, 0)
+            os.setresuid(*[self.user] * 3)
             _call("no_new_privs", LIBC.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0))
             environment = dict(text.split("=", 1) for text in self.settings.get("Env") or ())
             os.environ.clear()
@@ -204,6 +207,14 @@ class Confined:
         except BaseException as error:  # noqa: BLE001 - the parent reads it from the log
             os.write(2, f"{type(error).__name__}: {error}\n".encode())
             os._exit(127)
+
+
+def any_user(uid_map: str) -> int:
+    """Return ANY_USER, or the last user of a namespace that has it not."""
+    rows = [[int(word) for word in line.split()] for line in uid_map.splitlines()]
+    if any(first <= ANY_USER < first + count for first, _, count in rows):
+        return ANY_USER
+    return max(first + count - 1 for first, _, count in rows)
 
 
 def _call(name: str, result: int) -> None:

@@ -46,6 +46,8 @@ class Facts:
     """Whether the service declares that it needs /bin/sh."""
     ready: str = "/health"
     """Path that answers 200 once requests can be served."""
+    probe: dict[str, Any] = field(default_factory=dict)
+    """The request of `[tool.wheelhouse.probe]`; {} for none."""
     epoch: int = 315532800
     """Latest time that a file may have, in seconds since 1970."""
     budget_mb: int | None = None

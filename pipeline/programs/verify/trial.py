@@ -4,8 +4,8 @@
 
 Runs as root with every capability in a container of the pipeline: it confines the service to
 namespaces of its own and to the image's root, mounted read-only, with a tmpfs at /tmp and /dev/shm
-only; the service itself has the image's user, no capability and no_new_privs. Writes the verdicts as
-JSON.
+only; the service itself has a user of no image with group 0, as OpenShift gives it, one processor, no
+capability and no_new_privs. Writes the verdicts as JSON.
 """
 
 import argparse
@@ -23,6 +23,8 @@ from verify.image import Image
 from verify.opened import EXPECTED as LITTLE
 from verify.opened import NAME as OPENED
 from verify.opened import opened_verdict
+from verify.request import NAME as ASKED
+from verify.request import probe_verdict
 from verify.subject import Facts
 from verify.verdict import Verdict
 
@@ -52,6 +54,7 @@ def confined_verdicts(service: Confined, image: Image, known: Facts) -> list[Ver
             _not_started(service, known, ended),
             *(_skipped(name, "the service does not start") for name in NEED_A_START),
         ]
+    asked = probe_verdict(service.port, known.probe, service.tail())
     opened = opened_verdict(image, service.watch.paths(), known)
     lively = service.health()
     none = "none declared: a worker without health_command" if lively is None else ""
@@ -60,7 +63,8 @@ def confined_verdicts(service: Confined, image: Image, known: Facts) -> list[Ver
     good = bool(none) or (fails and lively == 0)
     left = service.zombies()
     return [
-        _passed(STARTS, f"ready after {seconds:.1f} s"),
+        _passed(STARTS, f"ready after {seconds:.1f} s, as user {service.user}"),
+        asked,
         _passed(PROBE, probes) if good else _failed_probe(service, probes, fails=fails),
         (_failed if left else _passed)("process 1 reaps zombies", f"{left} of {ORPHANS} left"),
         opened,
@@ -119,13 +123,14 @@ def modelless_verdict(service: Confined, ready: str) -> Verdict:
     return _passed(name, f"{ready} never answered 200 without its models")
 
 
-NEED_A_START: Final = (PROBE, "process 1 reaps zombies", OPENED)
+NEED_A_START: Final = (ASKED, PROBE, "process 1 reaps zombies", OPENED)
 EXPECTED: Final = {
     OPENED: (LITTLE, ""),
+    ASKED: ("the declared answer", ""),
     STARTS: (
         (
-            "ready with no network, a read-only root, tmpfs at /tmp and /dev/shm only, no capability, no new "
-            "privileges"
+            "ready with no network, as any user of group 0 on one processor, a read-only root, tmpfs at /tmp "
+            "and /dev/shm only, no capability, no new privileges"
         ),
         "",
     ),
@@ -178,7 +183,7 @@ def main() -> int:
 
 def _trial(options: argparse.Namespace, facts: dict[str, Any], image: Image) -> list[Verdict]:
     names = {field.name for field in fields(Facts)} & {
-        *("base", "budget_unopened_mb", "cuda", "models", "port", "protocol", "ready")
+        *("base", "budget_unopened_mb", "cuda", "models", "port", "probe", "protocol", "ready")
     }
     known = Facts(**{name: facts[name] for name in names if name in facts})
     settings = image.settings
