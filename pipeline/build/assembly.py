@@ -185,9 +185,8 @@ class Assembly:
             group.start_soon(self._base_with_environment, variant, base)
             group.start_soon(self._application)
         ground = await self._base_with_environment(variant, base)
-        models = await self.models(variant)
-        data = (*(model.layer for model in models.values()), *await self._assets(variant))
-        parts = (*data, await self._application())
+        models = [model.layer for model in (await self.models(variant)).values()]
+        parts = (*models, *await self._assets(variant), await self._application())
         base_reference = await self.builder.reference()
         cuda = cuda_labels(self.cuda_image(variant))
         labels = {**image_labels(self.config, variant), **base_labels(base_reference), **cuda}
