@@ -1,6 +1,6 @@
 """Write docs/config.md: every key of `[tool.wheelhouse]`, read off the classes that check them.
 
-`python docs/config.py` writes it anew; a test compares.
+`python docs/config.py` updates it; a test compares.
 """
 
 import ast
@@ -8,10 +8,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TABLES = {
-    "[tool.wheelhouse]": ("config.py", "ServiceConfig"),
-    "[tool.wheelhouse.variants.cpu]": ("config.py", "VariantConfig"),
-    "[tool.wheelhouse.models.NAME]": ("config.py", "ModelConfig"),
-    "[tool.wheelhouse.assets.NAME]": ("config.py", "AssetConfig"),
+    "[tool.wheelhouse]": ("config_tables.py", "ServiceConfig"),
+    "[tool.wheelhouse.variants.cpu]": ("config_tables.py", "VariantConfig"),
+    "[tool.wheelhouse.models.NAME]": ("config_tables.py", "ModelConfig"),
+    "[tool.wheelhouse.assets.NAME]": ("config_tables.py", "AssetConfig"),
     "[tool.wheelhouse.probe]": ("verify_config.py", "ProbeConfig"),
     "[tool.wheelhouse.scan]": ("scan_config.py", "ScanConfig"),
     "[[tool.wheelhouse.scan.ignores]]": ("scan_config.py", "Ignored"),

@@ -1,14 +1,55 @@
 """Stage 8a of 8: a git repository in, what its tags and times say out."""
 
+import re
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, Self
 
 import dagger
 
 from pipeline.containers import Builder, program_files
-from pipeline.publish.tags import Commit, GitState
+from pipeline.errors import PipelineError
 
 ENGINE_LOCK: Final = "dagger.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit by its full object name."""
+
+    sha: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the commit named by 40 (SHA-1) or 64 (SHA-256) hex digits.
+
+        Raises:
+            PipelineError: anything else, such as a branch name or a short name.
+
+        """
+        if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", text):
+            raise PipelineError.of(
+                f"commit {text!r}",
+                expected="40 or 64 hex digits",
+                do="Pass the output of `git rev-parse HEAD`.",
+            )
+        return cls(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitState:
+    """What tags are made from. A shallow clone knows fewer tags; the others are not guessed."""
+
+    commit: Commit | None
+    """HEAD; None where there is no git repository or no commit yet."""
+    tags: tuple[str, ...] = ()
+    """Git tags that name HEAD."""
+    known: tuple[str, ...] = ()
+    """Every git tag of the repository: an old version does not take `X.Y` from a newer one."""
+    branch: str = ""
+    """Short name; "" on a detached HEAD."""
+    dirty: bool = False
+    """Whether the working tree has changes that HEAD has not."""
 
 
 async def git_state(repository: dagger.GitRepository, *, with_branch: bool = False) -> GitState:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, Final, TypeVar
 
 import dagger
+from dagger import function
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 CLOSED: Final = "disable_dagger_in_dagger"
@@ -31,3 +32,10 @@ def without_engine() -> dict[str, Any]:
 def closed_by(method: Callable[..., Any]) -> dict[str, Any]:
     """Return the argument that closes the engine's API to a process, where a client's method has it."""
     return {CLOSED: True} if CLOSED in inspect.signature(method).parameters else {}
+
+
+def uncached(method: Function) -> Function:
+    """Expose a method as a function of the module that asks the clock, a network or git: never cached."""
+    # mypy: the overloads of `function` leave out `cache`, which it accepts at run time.
+    exposed: Function = function(cache="never")(method)  # type: ignore[call-overload]
+    return exposed

@@ -1,25 +1,21 @@
 """Which values of a configuration contradict each other, each with what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from pipeline.config_errors import TABLE
+from pipeline.config_tables import ProjectTable, ServiceConfig
 from pipeline.errors import near_miss
-
-if TYPE_CHECKING:
-    from pipeline.config import Config, ServiceConfig
 
 SHELLS: Final = ("ash", "bash", "csh", "dash", "fish", "ksh", "sh", "tcsh", "zsh")
 
 
 class Wrong(NamedTuple):
-    """A value that cannot be meant."""
+    """A contradictory value."""
 
     key: str
     sentence: str
@@ -27,14 +23,12 @@ class Wrong(NamedTuple):
     table: str = TABLE
 
 
-def contradictions(config: Config) -> list[Wrong]:
-    """Return what cannot be meant, in the order of the tables."""
-    service = config.service
-    return [*_project(config), *_protocol(service), *_shell(service), *_packages(service)]
+def contradictions(project: ProjectTable, service: ServiceConfig) -> list[Wrong]:
+    """Return the contradictory values, in the order of the tables."""
+    return [*_project(project, service.python), *_protocol(service), *_shell(service), *_packages(service)]
 
 
-def _project(config: Config) -> Iterator[Wrong]:
-    project, python = config.project, config.service.python
+def _project(project: ProjectTable, python: str) -> Iterator[Wrong]:
     found = f"requires-python = {project.requires_python!r}"
     try:
         allowed = SpecifierSet(project.requires_python)

@@ -234,9 +234,9 @@ def _with_installed(builder: Builder, requirements: str) -> dagger.Container:
 
 
 def with_programs(container: dagger.Container, *programs: str, more: str = "") -> dagger.Container:
-    """Return a container in which `python3 -m PROGRAM` finds these programs."""
+    """Return a container in which `python3 -m PROGRAM` finds these programs and the shared readers."""
     return (
-        container.with_mounted_directory("/programs", program_files(*programs))
+        container.with_mounted_directory("/programs", program_files(*programs, "lib"))
         .with_env_variable("PYTHONPATH", f"/programs{more}")
         .with_env_variable("PYTHONDONTWRITEBYTECODE", "1")
     )

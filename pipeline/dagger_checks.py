@@ -6,11 +6,12 @@ from typing import Annotated, Final
 import dagger
 from dagger import DefaultPath, Doc, Ignore, check, function, object_type
 
-from pipeline.build.assembly import Assembly
-from pipeline.check.tests import test_reports
-from pipeline.check.verify import verified_table
+from pipeline.build.project import Project
+from pipeline.build.stages import build_image
+from pipeline.check.tests import test_image
+from pipeline.check.verify import verify_image
 from pipeline.containers import PATH
-from pipeline.settings import assembly_of, builder_of
+from pipeline.settings import Settings
 from pipeline.variants import Base, Variant
 
 PYTHON: Final = "python:3.13-slim"
@@ -26,26 +27,8 @@ Repository = Annotated[
 
 
 @object_type
-class Checks:
+class Checks(Settings):
     """Checks of a service's images; those of this repository are functions that nobody else's check lists."""
-
-    source: dagger.Directory
-    python_image: str = ""
-    cuda_base: str = ""
-    index_url: str = ""
-    index_auth: dagger.Secret | None = None
-    hf_endpoint: str = ""
-    hf_token: dagger.Secret | None = None
-    weights: dagger.Directory | None = None
-    models_server: dagger.Service | None = None
-    advisories_url: str = ""
-    advisories_server: dagger.Service | None = None
-    cache: str = ""
-    cache_key: dagger.Secret | None = None
-    cache_public_key: dagger.File | None = None
-    cache_username: str = ""
-    cache_password: dagger.Secret | None = None
-    cache_registry: dagger.Service | None = None
 
     @function
     async def lint(self, repository: Repository) -> str:
@@ -102,18 +85,18 @@ class Checks:
         await self._verify(Variant.API)
 
     async def _test(self, variant: Variant) -> None:
-        assembly = await assembly_of(self)
-        if _declared(assembly, variant):
-            await test_reports(assembly.builder, await assembly.subject(variant, Base.SMALL))
+        project = await self._project()
+        if _declared(project, variant):
+            (await test_image(await build_image(project, variant, Base.SMALL))).passed_files()
 
     async def _verify(self, variant: Variant) -> None:
-        assembly = await assembly_of(self)
-        if _declared(assembly, variant):
-            await verified_table(assembly, variant, Base.SMALL)
+        project = await self._project()
+        if _declared(project, variant):
+            (await verify_image(await build_image(project, variant, Base.SMALL))).passed_files()
 
     def _tools(self, repository: dagger.Directory) -> dagger.Container:
         """Return the repository with its development packages installed, by hash, once per list."""
-        builder = builder_of(self, PYTHON)
+        builder = self._builder(PYTHON)
         pip = [f"{TOOLS}/bin/pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         return (
             builder.online(builder.with_debian_packages("git", "skopeo"))
@@ -127,9 +110,9 @@ class Checks:
         )
 
 
-def _declared(assembly: Assembly, variant: Variant) -> bool:
+def _declared(project: Project, variant: Variant) -> bool:
     """Tell whether the service has this image; say so on stderr where there is nothing to prove."""
-    declared = variant.value in assembly.config.service.variants
+    declared = variant.value in project.config.service.variants
     if not declared:
         print(f"{variant.value}: not declared by the service", file=sys.stderr)  # noqa: T201
     return declared

@@ -109,3 +109,20 @@ def _is_ip(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def repository_address(address: str) -> str:
+    """Return an address that has no tag or digest of its own.
+
+    Raises:
+        PipelineError: it has one, or names no repository.
+
+    """
+    name = address.rpartition("/")[2]
+    if "@" in address or ":" in name or "/" not in address or not name:
+        raise PipelineError.of(
+            f"address {address!r}",
+            expected="REGISTRY/REPOSITORY without tag or digest, e.g. ghcr.io/me/app",
+            do="Leave the tag to the pipeline: it is made from the git commit.",
+        )
+    return address

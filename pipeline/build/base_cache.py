@@ -1,4 +1,4 @@
-"""Base images that a cache keeps: a machine that starts empty takes them from where all else is taken.
+"""Mirror base images in the remote cache, so that a fresh runner needs one registry only.
 
 An image `base-<sha256>-image` is kept by digest, and a note `base-<sha256>` says whose it is. The note is
 signed; nothing of the image runs before its signature is judged, which is why it is read by the engine
@@ -16,7 +16,7 @@ import dagger
 from dagger import dag
 from pydantic import BaseModel, ValidationError
 
-from pipeline.build.cache import Cache, tell
+from pipeline.build.cache import RemoteCache, tell
 from pipeline.containers import Builder, KeptBase
 from pipeline.errors import PipelineError
 from pipeline.registry import entered, is_absent
@@ -43,7 +43,7 @@ class Note(BaseModel):
 class BaseCache:
     """The base images of one cache."""
 
-    cache: Cache
+    cache: RemoteCache
 
     async def kept(self, builder: Builder) -> Builder:
         """Return the builder on the cache's copy of its base; the copy is made where there is none.
@@ -55,7 +55,7 @@ class BaseCache:
         key = await note_key(builder)
         try:
             note = await self._note(key)
-            if note is None and self.cache.vouching.private_key is not None:
+            if note is None and self.cache.signing.private_key is not None:
                 note = await self._stored(key, builder)
             return replace(builder, kept=await self._taken(builder, note)) if note else builder
         except (dagger.QueryError, PipelineError) as error:
@@ -80,7 +80,7 @@ class BaseCache:
             note = Note.model_validate_json(await told.file(NOTE).contents())
         except (dagger.QueryError, ValidationError) as error:
             raise PipelineError(f"cache entry {key} is something else. Delete the tag {key}") from error
-        self.cache.vouching.require(key, note.signed_digest(), note.signature)
+        self.cache.signing.require(key, note.signed_digest(), note.signature)
         return note
 
     async def _stored(self, key: str, builder: Builder) -> Note:
@@ -88,7 +88,7 @@ class BaseCache:
         compressed = dagger.ImageLayerCompression.Zstd
         published = await self._publish(builder.base(), f"{key}-image", compressed)
         note = Note(reference=await builder.reference(), digest=published.rpartition("@")[2])
-        note.signature = self.cache.vouching.signature(key, note.signed_digest())
+        note.signature = self.cache.signing.signature(key, note.signed_digest())
         await self._publish(dag.container().with_new_file(NOTE, note.model_dump_json()), key)
         return note
 

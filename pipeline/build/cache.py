@@ -1,7 +1,7 @@
-"""Directories shared between machines: taken from a registry when somebody trusted made them, else made.
+"""Remote build cache: fetch a signed directory from a registry, or build it and upload it.
 
 Engines on ephemeral machines start empty. An entry is a signed artifact under the hash of what the
-directory is made from (programs/oci/caching.py): base image, platform, lock, and the texts that make
+directory is built from (programs/oci/caching.py): base image, platform, lock, and the code that builds
 it. Entries are added, never changed or deleted here; a registry may drop any of them at any time.
 """
 
@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
+import anyio
 import dagger
 from dagger import dag
 
 from pipeline.build.cache_signing import CacheSigning
 from pipeline.containers import Builder, with_programs
 from pipeline.errors import PipelineError
-from pipeline.publish.tags import repository_address
-from pipeline.registry import Registry, client, options, steady_client
+from pipeline.registry import Registry, client, options, repository_address, steady_client
 
 PIPELINE: Final = Path(__file__).parents[1]
 OCI: Final = ("python3", "-m", "oci")
@@ -30,14 +30,14 @@ TEMPORARY_FAILURE: Final = 75
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheKey:
-    """What a directory is made from: equal material, equal entry."""
+    """Cache key: everything that a directory is built from."""
 
     kind: str
     """First part of the tag: `environment`, `model`, …"""
     facts: Mapping[str, Any]
     """Whatever decides the contents, as JSON: lock, versions, options."""
     texts: Sequence[str]
-    """Patterns below pipeline/ of the rooms and programs that make it."""
+    """Patterns below pipeline/ of the code and programs that build it."""
 
     async def key(self, builder: Builder) -> str:
         """Return `KIND-<sha256>`."""
@@ -51,9 +51,12 @@ class CacheKey:
         return f"{self.kind}-{hashed.hexdigest()}"
 
 
+Build = Callable[[], Awaitable[dagger.Directory]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
-    """The cache that a caller names."""
+class RemoteCacheOptions:
+    """Address and keys of a remote build cache."""
 
     registry: Registry
     private_key: dagger.Secret | None = None
@@ -63,47 +66,44 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cache:
-    """A repository of made directories, and whose signature on them counts.
+class RemoteCache:
+    """Signed remote build cache.
 
     Reading needs the public key, writing the private one: whoever may write to the registry but has
     no key can neither plant an entry nor have one taken.
     """
 
     registry: Registry
-    vouching: CacheSigning
+    signing: CacheSigning
     silent: set[str] = field(default_factory=set)
     """Registries that stayed silent once: for this call nobody waits for them again."""
 
     @classmethod
-    async def of(cls, shared: Shared) -> Self:
+    async def of(cls, shared: RemoteCacheOptions) -> Self:
         """Return the cache that the caller names.
 
         Raises:
-            PipelineError: no key: nobody would vouch for what is taken; or a malformed key or address.
+            PipelineError: no key to verify entries with, or a malformed key or address.
 
         """
         options(shared.registry)
         repository_address(shared.registry.address)
         private_pem = await shared.private_key.plaintext() if shared.private_key else ""
         public_pem = await shared.public_key.contents() if shared.public_key else ""
-        vouching = CacheSigning.by(private_pem=private_pem, public_pem=public_pem)
-        return cls(registry=shared.registry, vouching=vouching)
+        signing = CacheSigning.by(private_pem=private_pem, public_pem=public_pem)
+        return cls(registry=shared.registry, signing=signing)
 
-    async def get_or_build(
-        self, builder: Builder, material: CacheKey, make: Callable[[], Awaitable[dagger.Directory]]
-    ) -> dagger.Directory:
-        """Return the directory of a material: another machine's, else made here and shared.
+    async def get_or_build(self, builder: Builder, cache_key: CacheKey, build: Build) -> dagger.Directory:
+        """Return the cached directory of a key, or build it and upload it.
 
-        A registry that does not answer and an entry that nobody vouches for are told on stderr; the
-        directory is then made as if there were no cache. So is a refused write: the cache speeds up
-        and decides nothing.
+        A registry that does not answer, an entry without a valid signature and a refused write are
+        reported on stderr; the directory is then built as if there were no cache.
         """
-        key = await material.key(builder)
+        key = await cache_key.key(builder)
         taken = await self._asked(builder, key)
         if taken is not None:
             return taken
-        made = await (await make()).sync()
+        made = await (await build()).sync()
         await self._offered(builder, key, made)
         return made
 
@@ -120,7 +120,7 @@ class Cache:
 
     async def _offered(self, builder: Builder, key: str, made: dagger.Directory) -> None:
         """Share a directory if this machine may and the registry takes it."""
-        if self.silent or self.vouching.private_key is None:
+        if self.silent or self.signing.private_key is None:
             return
         try:
             await self._store(builder, key, made)
@@ -140,7 +140,7 @@ class Cache:
         entry = json.loads(await fetched.stdout())
         if not entry["found"]:
             return None
-        self.vouching.require(key, entry["digest"], entry["signature"])
+        self.signing.require(key, entry["digest"], entry["signature"])
         opened = (
             with_programs(builder.base(), "oci")
             .with_mounted_directory("/in", fetched.directory("/fetched"))
@@ -164,11 +164,31 @@ class Cache:
         )
         digest = json.loads(await packed.stdout())["digest"]
         pushing = client(builder, self.registry).with_mounted_directory("/in", packed.directory("/out"))
-        signature = self.vouching.signature(key, digest)
+        signature = self.signing.signature(key, digest)
         await pushing.with_exec(self._command("store", key, "/in", "--signature", signature)).sync()
 
     def _command(self, verb: str, key: str, *words: str) -> list[str]:
         return [*OCI, verb, self.registry.address, key, *words, *options(self.registry)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildCache:
+    """Directories that several stages of one call need: each is built once, or fetched once."""
+
+    remote: RemoteCache | None = None
+    _built: dict[str, dagger.Directory] = field(default_factory=dict, init=False)
+    _turns: dict[str, anyio.Lock] = field(default_factory=dict, init=False)
+
+    async def get_or_build(self, builder: Builder, key: CacheKey, build: Build) -> dagger.Directory:
+        """Return the directory of a key; concurrent stages wait for the first one that asks."""
+        name = json.dumps([key.kind, key.facts], sort_keys=True)
+        async with self._turns.setdefault(name, anyio.Lock()):
+            if name not in self._built:
+                if self.remote:
+                    self._built[name] = await self.remote.get_or_build(builder, key, build)
+                else:
+                    self._built[name] = await (await build()).sync()
+        return self._built[name]
 
 
 def tell(key: str, error: Exception, what: str) -> None:

@@ -12,7 +12,7 @@ TOOLS: Final = CacheKey(kind="tools", facts={}, texts=("containers.py", "program
 """The pinned tools, installed."""
 WHEELS: Final = ("containers.py", "build/wheels.py", "programs/*_wheels.py", "programs/debian_packages.py")
 MODELS: Final = ("containers.py", "build/models.py", "programs/models/**/*", "programs/tree_times.py")
-LAYERS: Final = ("containers.py", "build/*.py", "programs/*.py", "programs/tools.txt")
+LAYERS: Final = ("containers.py", "build/*.py", "programs/*.py", "programs/lib/*.py", "programs/tools.txt")
 """Everything that builds: an edit too many builds a layer again, an edit missed would ship a stale one."""
 
 

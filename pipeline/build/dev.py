@@ -1,4 +1,4 @@
-"""Stage 5 of 8, for the hand: the image with development dependencies and a source that stays live."""
+"""Development service: runtime image plus development dependencies, live reload."""
 
 from typing import Final
 
@@ -6,9 +6,9 @@ import dagger
 from dagger import dag
 
 from pipeline.build import source as sources
-from pipeline.build.assembly import Assembly
-from pipeline.build.image import APP, USER
-from pipeline.check.tests import TEST_PACKAGES, installed_packages
+from pipeline.build.image import APP, TEST_PACKAGES, USER, installed_packages
+from pipeline.build.project import Project
+from pipeline.build.stages import build_image, test_wheels
 from pipeline.compat import without_engine
 from pipeline.containers import program_files
 from pipeline.errors import PipelineError
@@ -17,11 +17,11 @@ from pipeline.variants import Base, Variant
 LIVE: Final = "/srv/live"
 
 
-async def live_service(assembly: Assembly, variant: Variant, *, debug_port: int, now: str) -> dagger.Service:
-    """Return the service on a whole slim base, started anew whenever `send_source` brings a change.
+async def live_service(project: Project, variant: Variant, *, debug_port: int, now: str) -> dagger.Service:
+    """Return the service on a whole slim base, restarted whenever `send_source` brings a change.
 
     Args:
-        assembly: the service.
+        project: the service.
         variant: which image it is like.
         debug_port: TCP port for a debugger, served by debugpy; 0 for none.
         now: any text that differs from the last call's.
@@ -30,13 +30,14 @@ async def live_service(assembly: Assembly, variant: Variant, *, debug_port: int,
         PipelineError: a debugger is asked for and requirements/test.txt has no debugpy.
 
     """
-    await send_source(assembly, now)
-    service = assembly.config.service
-    subject = await assembly.subject(variant, Base.SLIM)
+    await send_source(project, now)
+    service = project.config.service
+    built = await build_image(project, variant, Base.SLIM)
+    wheels = await test_wheels(project, built.lock)
     command = _debugged(list(service.command), debug_port)
-    image = subject.image.with_mounted_cache(LIVE, _volume(assembly), owner=USER)
-    if subject.wheels:
-        packages = installed_packages(assembly.builder, subject.wheels)
+    image = built.container.with_mounted_cache(LIVE, _volume(project), owner=USER)
+    if wheels:
+        packages = installed_packages(project.builder, wheels)
         if debug_port and "debugpy/" not in await packages.entries():
             raise PipelineError.of(
                 "no debugpy among the development dependencies",
@@ -54,14 +55,14 @@ async def live_service(assembly: Assembly, variant: Variant, *, debug_port: int,
     return (image.with_exposed_port(debug_port) if debug_port else image).as_service(**without_engine())
 
 
-async def send_source(assembly: Assembly, now: str) -> str:
+async def send_source(project: Project, now: str) -> str:
     """Bring the source to the running service; return the names of the files that changed."""
     application = await sources.application(
-        await assembly.builder_with_tools(), assembly.source, assembly.config
+        await project.builder_with_tools(), project.source, project.config
     )
     return await (
-        assembly.builder.base()
-        .with_mounted_cache(LIVE, _volume(assembly), owner=USER)
+        project.builder.base()
+        .with_mounted_cache(LIVE, _volume(project), owner=USER)
         .with_mounted_directory("/in", application)
         .with_mounted_directory("/programs", program_files("live.py"))
         .with_env_variable("WHEELHOUSE_NOW", now)
@@ -70,8 +71,8 @@ async def send_source(assembly: Assembly, now: str) -> str:
     )
 
 
-def _volume(assembly: Assembly) -> dagger.CacheVolume:
-    return dag.cache_volume(f"wheelhouse-live-{assembly.config.project.name}")
+def _volume(project: Project) -> dagger.CacheVolume:
+    return dag.cache_volume(f"wheelhouse-live-{project.config.project.name}")
 
 
 def _debugged(command: list[str], port: int) -> list[str]:

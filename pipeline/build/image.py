@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import dagger
+from dagger import dag
 
+from pipeline.build.archives import packed_archive
 from pipeline.build.models import HUB_LAYOUT
 from pipeline.config import Config, ServiceConfig
 from pipeline.containers import Builder, program_files
@@ -14,6 +16,8 @@ from pipeline.variants import VARIANTS, Variant
 VENV: Final = "/opt/venv"
 APP: Final = "/srv/app"
 MODELS: Final = "/models"
+TEST_PACKAGES: Final = "/opt/test"
+ARCHIVE: Final = "image.tar"
 INSTALLER: Final = (
     "blame.py",
     "bytecode.py",
@@ -243,3 +247,24 @@ def base_labels(reference: str) -> dict[str, str]:
     name, _, digest = reference.partition("@")
     prefix = "org.opencontainers.image.base"
     return {f"{prefix}.name": name, **({f"{prefix}.digest": digest} if digest else {})}
+
+
+async def archived(image: dagger.Container) -> dagger.Directory:
+    """Return the layers of an image as a directory that machines share."""
+    return dag.directory().with_file(ARCHIVE, await packed_archive(image))
+
+
+def unarchived(builder: Builder, found: dagger.Directory) -> dagger.Container:
+    """Return the image of an archive: its layers are those that were packed, byte for byte."""
+    return builder.empty().import_(found.file(ARCHIVE))
+
+
+def installed_packages(builder: Builder, wheels: dagger.Directory) -> dagger.Directory:
+    """Return wheels installed into one folder that is put beside an image, never into it."""
+    install = ["python3", "/programs/install_wheels.py", "--wheels", "/wheels", "--venv", VENV]
+    return (
+        builder.tools(*INSTALLER)
+        .with_mounted_directory("/wheels", wheels)
+        .with_exec([*install, "--target", TEST_PACKAGES])
+        .directory(TEST_PACKAGES)
+    )

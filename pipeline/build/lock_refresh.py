@@ -5,10 +5,11 @@ from typing import Final
 import dagger
 from dagger import dag
 
-from pipeline.build.assembly import TEST_LOCK, Assembly
 from pipeline.build.lock import Lock
 from pipeline.build.lock_files import without_own_folders
 from pipeline.build.lock_lines import NO_HASH, Wrong, parsed
+from pipeline.build.project import Project
+from pipeline.build.stages import TEST_LOCK
 from pipeline.config import Config
 from pipeline.errors import LockError
 from pipeline.variants import Variant
@@ -24,11 +25,11 @@ DECIDING: Final = (
 COMPILE: Final = ("uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header")
 
 
-async def fresh_locks(assembly: Assembly, *, upgrade: bool, now: str) -> dagger.Directory:
+async def fresh_locks(project: Project, *, upgrade: bool, now: str) -> dagger.Directory:
     """Return requirements/<variant>.txt of every variant, requirements/test.txt and models.lock.
 
     Args:
-        assembly: the service.
+        project: the service.
         upgrade: take the newest versions that the project allows; else keep pins that still fit.
         now: any text that differs from the last call's, because the index changes without notice.
 
@@ -37,27 +38,27 @@ async def fresh_locks(assembly: Assembly, *, upgrade: bool, now: str) -> dagger.
         LockError: a requirement can be locked by nothing that a build accepts, e.g. a git repository.
 
     """
-    config = assembly.config
+    config = project.config
     _require_lockable(config)
     paths = [f"requirements/{name}.txt" for name in config.service.variants]
-    container = (await _project(assembly)).with_exec([*SEED, PROJECT, *paths])
+    container = (await _container(project)).with_exec([*SEED, PROJECT, *paths])
     container = container.with_env_variable("WHEELHOUSE_NOW", now)
     for command in _compilations(config, upgrade=upgrade):
         container = container.with_exec(command)
     container = container.with_exec(["sed", "-i", f"s,file://{PROJECT}/,./,", *paths])
     locks = dag.directory().with_directory("requirements", container.directory(f"{PROJECT}/requirements"))
-    await _require_accepted(assembly, locks)
+    await _require_accepted(project, locks)
     if not config.service.models:
         return locks
-    pyproject = assembly.source.file("pyproject.toml")
-    model_builder = assembly.model_builder(await assembly.files.text("models.lock") or "")
+    pyproject = project.source.file("pyproject.toml")
+    model_builder = project.model_builder(await project.files.text("models.lock") or "")
     return locks.with_file("models.lock", model_builder.fresh_lock(pyproject, now))
 
 
-async def lock_changes(assembly: Assembly, *, at: str, now: str) -> dagger.Changeset:
+async def lock_changes(project: Project, *, at: str, now: str) -> dagger.Changeset:
     """Return fresh locks as a change of the workspace that has the service in the folder `at`."""
-    before = dag.directory().with_directory(at, assembly.source)
-    locks = await fresh_locks(assembly, upgrade=False, now=now)
+    before = dag.directory().with_directory(at, project.source)
+    locks = await fresh_locks(project, upgrade=False, now=now)
     return before.with_directory(at, locks).changes(before)
 
 
@@ -75,21 +76,21 @@ def _require_lockable(config: Config) -> None:
         raise LockError("\n".join(wrong))
 
 
-async def _require_accepted(assembly: Assembly, locks: dagger.Directory) -> None:
+async def _require_accepted(project: Project, locks: dagger.Directory) -> None:
     """Check that a build reads what was written: an error now, not after it was committed."""
-    service = assembly.config.service
+    service = project.config.service
     for name in service.variants:
         path = f"requirements/{name}.txt"
         text, _ = await without_own_folders(
-            assembly.files, await locks.file(path).contents(), service.packages
+            project.files, await locks.file(path).contents(), service.packages
         )
         Lock.parse(text, path=path)
 
 
-async def _project(assembly: Assembly) -> dagger.Container:
+async def _container(project: Project) -> dagger.Container:
     """Return a container with uv, the index, and of the project only what decides its locks."""
-    locks = assembly.source.filter(include=list(DECIDING))
-    builder = assembly.builder
+    locks = project.source.filter(include=list(DECIDING))
+    builder = project.builder
     container = (
         builder.online(builder.tools("seed_locks.py"))
         .with_mounted_cache(UV_CACHE, dag.cache_volume("wheelhouse-uv"))

@@ -15,6 +15,7 @@ PROGRAMS: Final = (
     "dpkg.py",
     "elf.py",
     "imports.py",
+    "lib",
     "os_packages.py",
     "rootfs_files.py",
     "rootfs_rules.py",

@@ -1,7 +1,7 @@
 """Make the archive of an image and one page about it: what `make build` leaves in out/."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from textwrap import fill
 from typing import TypeVar
 
@@ -9,7 +9,8 @@ import dagger
 from dagger import dag
 
 from pipeline.build.archives import archive
-from pipeline.build.assembly import Assembly
+from pipeline.build.project import Project
+from pipeline.build.stages import build_image, built_models, image_wheels, locked
 from pipeline.check.layers import layer_table
 from pipeline.variants import Base, Variant
 
@@ -18,14 +19,14 @@ WIDTH = 110
 """Columns of the page."""
 
 
-async def image_artifacts(assembly: Assembly, variant: Variant, base: Base) -> dagger.Directory:
+async def image_artifacts(project: Project, variant: Variant, base: Base) -> dagger.Directory:
     """Return `<variant>.tar` (OCI archive) and `<variant>.txt` (layers, wheels, models, seconds)."""
     seconds: dict[str, float] = {}
-    wheels = await _timed(seconds, "wheels", lambda: _wheels(assembly, variant))
-    models = await _timed(seconds, "models", lambda: _models(assembly, variant))
-    image = await _timed(seconds, "image", lambda: _image(assembly, variant, base))
-    written = await _timed(seconds, "archive", lambda: archive(image))
-    table = await _timed(seconds, "layers", lambda: layer_table(assembly.builder, image))
+    wheels = await _timed(seconds, "wheels", _wheels(project, variant))
+    models = await _timed(seconds, "models", _models(project, variant))
+    image = await _timed(seconds, "image", _image(project, variant, base))
+    written = await _timed(seconds, "archive", archive(image))
+    table = await _timed(seconds, "layers", layer_table(project.builder, image))
     page = [
         table.rstrip(),
         "",
@@ -40,13 +41,17 @@ async def image_artifacts(assembly: Assembly, variant: Variant, base: Base) -> d
     )
 
 
-async def _wheels(assembly: Assembly, variant: Variant) -> list[str]:
-    return await (await assembly.wheels(variant)).glob("*.whl")
+async def _wheels(project: Project, variant: Variant) -> list[str]:
+    return await (await image_wheels(project, variant, await locked(project, variant))).glob("*.whl")
 
 
-async def _models(assembly: Assembly, variant: Variant) -> list[str]:
-    models = await assembly.models(variant)
+async def _models(project: Project, variant: Variant) -> list[str]:
+    models = await built_models(project, variant)
     return [f"{name} ({await _size_mb(model.files):.1f} MB)" for name, model in models.items()]
+
+
+async def _image(project: Project, variant: Variant, base: Base) -> dagger.Container:
+    return await (await build_image(project, variant, base)).container.sync()
 
 
 async def _size_mb(model: dagger.Directory) -> float:
@@ -55,13 +60,9 @@ async def _size_mb(model: dagger.Directory) -> float:
     return sum([await model.file(name).size() for name in names]) / 1e6
 
 
-async def _image(assembly: Assembly, variant: Variant, base: Base) -> dagger.Container:
-    return await (await assembly.image(variant, base)).sync()
-
-
-async def _timed(seconds: dict[str, float], stage: str, work: Callable[[], Awaitable[T]]) -> T:
+async def _timed(seconds: dict[str, float], stage: str, work: Awaitable[T]) -> T:
     started = time.monotonic()
-    result = await work()
+    result = await work
     seconds[stage] = time.monotonic() - started
     return result
 

@@ -1,32 +1,31 @@
-"""Stage 6c of 8: every step for every variant at once; what fails stops nothing but itself."""
+"""Every step for every variant, concurrently. A step that fails stops nothing but itself."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Final
 
 import dagger
 
-from pipeline.build.assembly import Assembly
+from pipeline.build.project import Project
+from pipeline.build.stages import BuiltImage, build_image
 from pipeline.check.compare import Comparison, comparison
-from pipeline.check.layers import layer_audit, layer_makers
-from pipeline.check.scan import Advisories, findings
-from pipeline.check.tests import test_outcomes
-from pipeline.check.verify import verification
-from pipeline.publish.attestations import image_question
-from pipeline.tasks import task_group
+from pipeline.check.layers import audit_layers
+from pipeline.check.outcome import Outcome
+from pipeline.check.scan import Advisories, scan_image
+from pipeline.check.tests import test_image
+from pipeline.check.verify import verify_image
+from pipeline.tasks import gather
 from pipeline.variants import Base, Variant
 
 STEPS: Final = ("build", "test", "verify", "layers", "scan", "compare")
 """Functions of the command line, in the order of the report."""
-NO_IMAGE: Final = "the image could not be made"
-Work = Callable[[], Awaitable[dagger.Directory | None]]
+NO_IMAGE: Final = "the image could not be built"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CiRun:
-    """What is to be proven, and with what."""
+    """Arguments of one `ci`."""
 
     variants: Sequence[Variant]
     base: Base
@@ -34,7 +33,7 @@ class CiRun:
     now: str
     """ISO 8601 time."""
     compared: Variant | None = None
-    """The image that is also held against a naive one; None: none."""
+    """The image that is also compared with a naive one; None: none."""
 
     @property
     def today(self) -> str:
@@ -42,103 +41,67 @@ class CiRun:
         return self.now[:10]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One function of the command line, carried out for one variant."""
-
-    variant: Variant
-    name: str
-    files: dagger.Directory | None = None
-    """What it left; None for nothing."""
-    seconds: float = 0
-    error: str = ""
-    """Why it could not be carried out; failed tests and checks are no error, their reports tell."""
-    skipped: str = ""
+async def run_steps(project: Project, run: CiRun) -> list[Outcome]:
+    """Return the outcome of every step of every variant, in the order of the command line."""
+    by_variant = await gather(*(_variant_steps(project, run, one) for one in dict.fromkeys(run.variants)))
+    outcomes = [outcome for outcomes in by_variant for outcome in outcomes]
+    if run.compared:
+        # Alone: other steps would distort the times.
+        built = {outcome.variant: outcome for outcome in outcomes if outcome.step == "build"}
+        outcomes.append(await _compared(project, run, built[run.compared]))
+    return sorted(outcomes, key=lambda one: (run.variants.index(one.variant), STEPS.index(one.step)))
 
 
-async def proven(assembly: Assembly, proof: CiRun) -> list[Step]:
-    """Return every step of every variant, in the order of the command line."""
-    found: dict[tuple[Variant, str], Step] = {}
+async def _variant_steps(project: Project, run: CiRun, variant: Variant) -> list[Outcome]:
+    images: list[BuiltImage] = []
 
-    async def of(variant: Variant) -> None:
-        works = _works(assembly, proof, variant)
-        build = await _step(variant, "build", works.pop("build"))
-        found[variant, "build"] = build
-        async with task_group() as group:
-            for name, work in works.items():
-                group.start_soon(put, variant, name, work, _unbuilt(build))
+    async def build() -> Outcome:
+        image = await build_image(project, variant, run.base)
+        await image.container.sync()
+        images.append(image)
+        return Outcome(step="build", variant=variant)
 
-    async def put(variant: Variant, name: str, work: Work, skipped: str) -> None:
-        reason = Step(variant=variant, name=name, skipped=skipped)
-        found[variant, name] = reason if skipped else await _step(variant, name, work)
-
-    async with task_group() as group:
-        for variant in dict.fromkeys(proof.variants):
-            group.start_soon(of, variant)
-    if one := proof.compared:
-        # Alone: what it times would compete with the other steps.
-        await put(one, "compare", partial(_compared, assembly, proof, one), _unbuilt(found[one, "build"]))
-    return sorted(
-        found.values(), key=lambda step: (proof.variants.index(step.variant), STEPS.index(step.name))
+    built = await _timed("build", variant, build)
+    if not images:
+        steps = ("test", "verify", "layers", "scan")
+        return [built, *(Outcome(step=step, variant=variant, skipped=NO_IMAGE) for step in steps)]
+    image = images[0]
+    outcomes = await gather(
+        _timed("test", variant, lambda: test_image(image)),
+        _timed("verify", variant, lambda: verify_image(image)),
+        _timed("layers", variant, lambda: audit_layers(image)),
+        _timed("scan", variant, lambda: scan_image(image, run.advisories, run.today)),
     )
+    return [built, *outcomes]
 
 
-def _works(assembly: Assembly, proof: CiRun, variant: Variant) -> dict[str, Work]:
-    """Return the steps of a variant by the function that does the same."""
-    base = proof.base
+async def _compared(project: Project, run: CiRun, built: Outcome) -> Outcome:
+    if built.error:
+        return Outcome(step="compare", variant=built.variant, skipped=NO_IMAGE)
 
-    async def build() -> None:
-        await (await assembly.image(variant, base)).sync()
+    async def compare() -> Outcome:
+        wanted = Comparison(variant=built.variant, cold=False, now=run.now)
+        return Outcome(step="compare", variant=built.variant, files=await comparison(project, wanted))
 
-    async def test() -> dagger.Directory:
-        return await test_outcomes(assembly.builder, await assembly.subject(variant, base))
-
-    async def verify() -> dagger.Directory:
-        return await verification(assembly, variant, base)
-
-    async def layers() -> dagger.Directory:
-        makers = layer_makers(assembly.config, variant, base)
-        return await layer_audit(assembly.builder, await assembly.image(variant, base), makers)
-
-    async def scan() -> dagger.Directory:
-        question = await image_question(assembly, variant, base, None)
-        config = assembly.config.service.scan
-        return await findings(assembly.builder, question, proof.advisories, config, proof.today)
-
-    return {"build": build, "test": test, "verify": verify, "layers": layers, "scan": scan}
+    return await _timed("compare", built.variant, compare)
 
 
-async def _compared(assembly: Assembly, proof: CiRun, variant: Variant) -> dagger.Directory:
-    return await comparison(assembly, Comparison(variant=variant, cold=False, now=proof.now))
-
-
-def _unbuilt(build: Step) -> str:
-    """Return why the steps after a build are skipped; "" where there is an image."""
-    return NO_IMAGE if build.error else ""
-
-
-async def _step(variant: Variant, name: str, work: Work) -> Step:
-    """Carry out one step; whatever it raises is its outcome."""
-    begun = time.monotonic()
-    files, error = None, ""
+async def _timed(step: str, variant: Variant, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Carry out one step and time it; an exception becomes its error."""
+    started = time.monotonic()
     try:
-        if files := await work():
-            files = await files.sync()
-    except Exception as found:  # noqa: BLE001 - the report tells every failure
-        error = "\n".join(_told(found))
-    return Step(
-        variant=variant,
-        name=name,
-        files=None if error else files,
-        seconds=round(time.monotonic() - begun, 3),
-        error=error,
-    )
+        outcome = await work()
+        if outcome.files:
+            outcome = replace(outcome, files=await outcome.files.sync())
+    except Exception as error:  # noqa: BLE001 - the report tells every failure
+        outcome = Outcome(step=step, variant=variant, error="\n".join(_messages(error)))
+    return replace(outcome, seconds=round(time.monotonic() - started, 3))
 
 
-def _told(error: BaseException) -> list[str]:
-    """Return what an error says: of a process also its output, of a group all that it holds."""
+def _messages(error: BaseException) -> list[str]:
+    """Return the messages of an error: of a process with its output, of a group those of its members."""
     if isinstance(error, BaseExceptionGroup):
-        return [line for one in error.exceptions for line in _told(one)]
+        return [line for one in error.exceptions for line in _messages(one)]
     if isinstance(error, dagger.ExecError):
         said = (str(error), error.stdout.strip(), error.stderr.strip())
         return list(dict.fromkeys(filter(None, said)))

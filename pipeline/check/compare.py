@@ -1,4 +1,4 @@
-"""Build the naive image of a service beside ours, and measure both in one run, by the same means."""
+"""Build the naive image of a service as well, and measure both in one run, by the same means."""
 
 import json
 import time
@@ -9,10 +9,11 @@ import dagger
 from dagger import dag
 
 from pipeline.build.archives import packed_archive
-from pipeline.build.assembly import Assembly
+from pipeline.build.project import Project
+from pipeline.build.stages import build_image
 from pipeline.check.layers import layer_makers
 from pipeline.check.naive import Naive, naive
-from pipeline.check.sbom import CYCLONEDX, software_lists
+from pipeline.check.sbom import CYCLONEDX, sbom_input, software_lists
 from pipeline.check.scan import Advisories, Question, findings
 from pipeline.containers import program_files, text_file, with_packages
 from pipeline.errors import ConfigError
@@ -61,7 +62,7 @@ class Side:
         return {"cold": self.cold_s, "warm": self.warm_s, "edit": self.edit_s}
 
 
-async def comparison(assembly: Assembly, wanted: Comparison) -> dagger.Directory:
+async def comparison(project: Project, wanted: Comparison) -> dagger.Directory:
     """Return compare.json, compare.txt, compare.svg, Dockerfile.naive and the naive image's layers.
 
     Built one after the other, so that they do not compete. What is not measured is null, with a reason.
@@ -72,18 +73,18 @@ async def comparison(assembly: Assembly, wanted: Comparison) -> dagger.Directory
         dagger.ExecError: an image cannot be built.
 
     """
-    if assembly.config.service.protocol != "http":
+    if project.config.service.protocol != "http":
         raise ConfigError.of(
-            f"protocol = {assembly.config.service.protocol!r}",
+            f"protocol = {project.config.service.protocol!r}",
             expected="a service that says by HTTP when it is ready: starts are measured by that",
             do="Compare another service.",
         )
-    await assembly.builder.base().sync()
-    recipe = await naive(assembly, wanted.variant, base=wanted.naive_base, torch=wanted.torch)
+    await project.builder.base().sync()
+    recipe = await naive(project, wanted.variant, base=wanted.naive_base, torch=wanted.torch)
     await dag.container().from_(recipe.base).sync()
-    source = await _edited(assembly, wanted.now)
-    theirs = await _naive_side(assembly, recipe, source, wanted)
-    ours = await _own_side(assembly, source, wanted)
+    source = await _edited(project, wanted.now)
+    theirs = await _naive_side(project, recipe, source, wanted)
+    ours = await _own_side(project, source, wanted)
     facts = {
         "variant": wanted.variant.value,
         "base": recipe.base,
@@ -91,37 +92,35 @@ async def comparison(assembly: Assembly, wanted: Comparison) -> dagger.Directory
         "now": wanted.now,
         "seconds": {"naive": theirs.seconds, "ours": ours.seconds},
         "starts": {
-            "naive": await _starts(assembly, theirs.image, wanted),
-            "ours": await _starts(assembly, ours.image, wanted),
+            "naive": await _starts(project, theirs.image, wanted),
+            "ours": await _starts(project, ours.image, wanted),
         },
-        "vulnerabilities": await _vulnerabilities(assembly, (theirs.image, ours.image), wanted),
-        "makers": layer_makers(assembly.config, wanted.variant, Base.SMALL),
+        "vulnerabilities": await _vulnerabilities(project, (theirs.image, ours.image), wanted),
+        "makers": layer_makers(project.config, wanted.variant, Base.SMALL),
         "dockerfile": recipe.dockerfile,
     }
-    return await _joined(assembly, facts, theirs, ours)
+    return await _joined(project, facts, theirs, ours)
 
 
-async def _naive_side(
-    assembly: Assembly, recipe: Naive, source: dagger.Directory, wanted: Comparison
-) -> Side:
+async def _naive_side(project: Project, recipe: Naive, source: dagger.Directory, wanted: Comparison) -> Side:
     fresh = wanted.now if wanted.cold else ""
-    image, cold = await _timed(recipe.image(assembly, assembly.source, fresh))
-    _, warm = await _timed(recipe.image(assembly, assembly.source, fresh))
-    edited, edit = await _timed(recipe.image(assembly, source, fresh))
+    image, cold = await _timed(recipe.image(project, project.source, fresh))
+    _, warm = await _timed(recipe.image(project, project.source, fresh))
+    edited, edit = await _timed(recipe.image(project, source, fresh))
     return Side(image=image, edited=edited, cold_s=cold if fresh else None, warm_s=warm, edit_s=edit)
 
 
-async def _own_side(assembly: Assembly, source: dagger.Directory, wanted: Comparison) -> Side:
-    builder = replace(assembly.builder, fresh=wanted.now if wanted.cold else "")
+async def _own_side(project: Project, source: dagger.Directory, wanted: Comparison) -> Side:
+    builder = replace(project.builder, fresh=wanted.now if wanted.cold else "")
 
     async def built(of: dagger.Directory) -> tuple[dagger.Container, float]:
         begun = time.monotonic()
-        anew = await Assembly.of(of, builder, assembly.hub)
-        image = await (await anew.image(wanted.variant, Base.SMALL)).sync()
-        return image, time.monotonic() - begun
+        built_again = await Project.of(of, builder, project.hub)
+        image = (await build_image(built_again, wanted.variant, Base.SMALL)).container
+        return await image.sync(), time.monotonic() - begun
 
-    image, cold = await built(assembly.source)
-    _, warm = await built(assembly.source)
+    image, cold = await built(project.source)
+    _, warm = await built(project.source)
     edited, edit = await built(source)
     return Side(image=image, edited=edited, cold_s=cold if wanted.cold else None, warm_s=warm, edit_s=edit)
 
@@ -131,23 +130,23 @@ async def _timed(image: dagger.Container) -> tuple[dagger.Container, float]:
     return await image.sync(), time.monotonic() - begun
 
 
-async def _edited(assembly: Assembly, now: str) -> dagger.Directory:
+async def _edited(project: Project, now: str) -> dagger.Directory:
     """Return the source with one line added to the first module that is not empty."""
-    package = assembly.config.service.packages[0]
-    paths = [package] if package.endswith(".py") else sorted(await assembly.source.glob(f"{package}/**/*.py"))
+    package = project.config.service.packages[0]
+    paths = [package] if package.endswith(".py") else sorted(await project.source.glob(f"{package}/**/*.py"))
     for path in paths:
-        if text := await assembly.source.file(path).contents():
-            return assembly.source.with_new_file(path, f"{text}\nEDITED = {now!r}\n")
-    return assembly.source.with_new_file(f"{package}/edited.py", f"EDITED = {now!r}\n")
+        if text := await project.source.file(path).contents():
+            return project.source.with_new_file(path, f"{text}\nEDITED = {now!r}\n")
+    return project.source.with_new_file(f"{package}/edited.py", f"EDITED = {now!r}\n")
 
 
-async def _starts(assembly: Assembly, image: dagger.Container, wanted: Comparison) -> dict[str, Any]:
+async def _starts(project: Project, image: dagger.Container, wanted: Comparison) -> dict[str, Any]:
     """Return what the starts of an image took, measured by its own interpreter."""
-    service = assembly.config.service
+    service = project.config.service
     command = [*(await image.entrypoint()), *(await image.default_args())]
     measure = ["python", "/programs/start_times.py", "--control", str(CONTROL), "--runs", str(RUNS)]
     measure += ["--port", str(service.port), "--ready", service.ready_path]
-    measure += ["--embed"] if assembly.config.variant(wanted.variant).models else []
+    measure += ["--embed"] if project.config.variant(wanted.variant).models else []
     image = image.without_exposed_port(service.port) if service.port else image
     measured = (
         image.with_mounted_directory("/programs", program_files("start_times.py"))
@@ -159,7 +158,7 @@ async def _starts(assembly: Assembly, image: dagger.Container, wanted: Compariso
         .as_service(args=[*measure, "--", *command])
     )
     answer = await (
-        assembly.builder.base()
+        project.builder.base()
         .with_service_binding("image", measured)
         .with_env_variable("WHEELHOUSE_NOW", wanted.now)
         .with_exec(["python3", "-c", ASK.format(port=CONTROL)])
@@ -170,17 +169,17 @@ async def _starts(assembly: Assembly, image: dagger.Container, wanted: Compariso
 
 
 async def _vulnerabilities(
-    assembly: Assembly, images: tuple[dagger.Container, dagger.Container], wanted: Comparison
+    project: Project, images: tuple[dagger.Container, dagger.Container], wanted: Comparison
 ) -> dict[str, Any]:
     """Return the number of findings of each image and in what, or why nothing was scanned."""
     if wanted.advisories is None:
         return {"reason": "not scanned: no advisories were given (--advisories)"}
-    listed = await assembly.listed(wanted.variant, Base.SMALL)
+    listed = await sbom_input(await build_image(project, wanted.variant, Base.SMALL))
     counted: dict[str, Any] = {"reason": ""}
     for name, image in zip(("naive", "ours"), images, strict=True):
-        bill = (await software_lists(assembly.builder, replace(listed, image=image))).file(CYCLONEDX)
-        config = assembly.config.service.scan
-        found = await findings(assembly.builder, Question(bill=bill), wanted.advisories, config, wanted.now)
+        bill = (await software_lists(project.builder, replace(listed, image=image))).file(CYCLONEDX)
+        config = project.config.service.scan
+        found = await findings(project.builder, Question(bill=bill), wanted.advisories, config, wanted.now)
         told = json.loads(await found.file("findings.json").contents())
         parts = [part["part"] for part in told["coverage"] if part["status"] == "scanned"]
         if not parts:
@@ -192,11 +191,11 @@ async def _vulnerabilities(
     return counted
 
 
-async def _joined(assembly: Assembly, facts: dict[str, Any], theirs: Side, ours: Side) -> dagger.Directory:
+async def _joined(project: Project, facts: dict[str, Any], theirs: Side, ours: Side) -> dagger.Directory:
     """Return everything that was found as table, JSON and pictures."""
     # Packed archives alone, read through zstandard: torch unpacked would be six more gigabytes.
     container = with_packages(
-        assembly.builder, "compare/requirements.txt", "compare", "layers", "layer_table.py"
+        project.builder, "compare/requirements.txt", "compare", "layers", "layer_table.py"
     )
     for name, side in (("naive", theirs), ("ours", ours)):
         for file, image in (("image.tar", side.image), ("edited.tar", side.edited)):

@@ -10,6 +10,8 @@ from dagger import dag
 
 from pipeline.build.archives import packed_archive, raw_archive
 from pipeline.build.image import APP, MODELS, VENV
+from pipeline.build.stages import BuiltImage
+from pipeline.check.outcome import Outcome
 from pipeline.config import Config
 from pipeline.containers import Builder, program_files, text_file, with_programs
 from pipeline.variants import Base, Variant
@@ -40,7 +42,7 @@ class Archives:
 
 async def layer_table(builder: Builder, image: dagger.Container) -> str:
     """Return a table, one line per layer: raw and zstd size in MB (10^6 bytes), its largest folders."""
-    container = builder.base().with_mounted_directory("/programs", program_files("layer_table.py"))
+    container = builder.base().with_mounted_directory("/programs", program_files("layer_table.py", "lib"))
     return await (
         (await Archives.of(image))
         .mounted_in(container, "/in")
@@ -74,6 +76,13 @@ async def layer_audit(
         .directory("/out")
         .sync()
     )
+
+
+async def audit_layers(image: BuiltImage) -> Outcome:
+    """Audit the layers of an image: layers.json, layers.txt and layers.svg."""
+    makers = layer_makers(image.project.config, image.variant, image.base)
+    files = await layer_audit(image.project.builder, image.container, makers)
+    return Outcome(step="layers", variant=image.variant, files=files)
 
 
 def layer_makers(config: Config, variant: Variant, base: Base) -> dict[str, str]:

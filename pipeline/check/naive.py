@@ -7,9 +7,10 @@ from typing import Final
 import dagger
 from dagger import dag
 
-from pipeline.build.assembly import Assembly
 from pipeline.build.image import MODELS
 from pipeline.build.models import HUB_LAYOUT, Model, model_folder
+from pipeline.build.project import Project
+from pipeline.build.stages import locked
 from pipeline.containers import program_file, text_file
 from pipeline.errors import ConfigError
 from pipeline.variants import VARIANTS, Variant
@@ -40,11 +41,11 @@ class Naive:
     env: dict[str, str] = field(default_factory=dict)
     torch: bool = False
 
-    def image(self, assembly: Assembly, source: dagger.Directory, fresh: str = "") -> dagger.Container:
+    def image(self, project: Project, source: dagger.Directory, fresh: str = "") -> dagger.Container:
         """Return the image, one operation per line of its Dockerfile.
 
         Args:
-            assembly: whose index and port are used.
+            project: whose index and port are used.
             source: the service's folder, copied whole and last.
             fresh: a word that no build had before, so that no step comes from a cache; "" to use it.
 
@@ -58,7 +59,7 @@ class Naive:
         image = image.with_exec(["sh", "-c", APT.format(packages=" ".join(self.packages))])
         image = image.with_workdir(PLACE)
         image = image.with_file("requirements.txt", text_file("requirements.txt", self.requirements))
-        image = assembly.builder.indexed(image).with_exec(["sh", "-c", PIP])
+        image = project.builder.indexed(image).with_exec(["sh", "-c", PIP])
         for name in (*DEBIAN_PIP, "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "NETRC", "WHEELHOUSE_FRESH"):
             image = image.without_env_variable(name)
         for name, model in self.models.items():
@@ -68,7 +69,7 @@ class Naive:
             image = image.with_file(f"{PLACE}/torch_service.py", program_file("torch_service.py"))
         for name, value in self.env.items():
             image = image.with_env_variable(name, value)
-        port = assembly.config.service.port
+        port = project.config.service.port
         image = image.without_entrypoint().with_default_args(list(self.command))
         return image.with_exposed_port(port) if port else image
 
@@ -84,7 +85,7 @@ class Naive:
         return "\n".join([*lines, f"CMD [{words}]"]) + "\n"
 
 
-async def naive(assembly: Assembly, variant: Variant, *, base: str, torch: bool) -> Naive:
+async def naive(project: Project, variant: Variant, *, base: str, torch: bool) -> Naive:
     """Return the naive image of a service.
 
     Without torch it installs the same versions as ours, with everything that they declare as needed,
@@ -94,40 +95,40 @@ async def naive(assembly: Assembly, variant: Variant, *, base: str, torch: bool)
         ConfigError: torch is asked for, and the variant has no model from a hub.
 
     """
-    service, declared = assembly.config.service, assembly.config.variant(variant)
+    service, declared = project.config.service, project.config.variant(variant)
     packages = (*COMPILERS, *declared.os_packages, *declared.build_packages)
     parents = sorted({f"{PLACE}/{path}".rpartition("/")[0] for path in service.packages})
     env = {**VARIANTS[variant].env, **service.env, **declared.env, "PYTHONPATH": ":".join(parents)}
-    if torch or HUB_LAYOUT in assembly.config.exports(variant).values():
+    if torch or HUB_LAYOUT in project.config.exports(variant).values():
         env |= {"HF_HUB_CACHE": MODELS, "HF_HUB_OFFLINE": "1"}
     if torch:
-        env |= {"MODEL": _hub_model(assembly, variant), "READY": service.ready_path}
+        env |= {"MODEL": _hub_model(project, variant), "READY": service.ready_path}
         listen = ("--host", "0.0.0.0", "--port", str(service.port))  # noqa: S104 - a container's only interface
         command: tuple[str, ...] = ("uvicorn", "torch_service:app", *listen)
-        lines: tuple[str, ...] = (*assembly.config.requirements(variant), *TORCH)
+        lines: tuple[str, ...] = (*project.config.requirements(variant), *TORCH)
     else:
         command = service.command
-        lines = tuple(pin.line.split(" --hash")[0] for pin in (await assembly.lock(variant)).pins)
+        lines = tuple(pin.line.split(" --hash")[0] for pin in (await locked(project, variant)).pins)
     return Naive(
-        base=base or assembly.builder.image,
+        base=base or project.builder.image,
         requirements="".join(f"{line}\n" for line in lines),
         packages=packages,
-        models=await _models(assembly, variant, torch=torch),
+        models=await _models(project, variant, torch=torch),
         command=command,
         env=env,
         torch=torch,
     )
 
 
-async def _models(assembly: Assembly, variant: Variant, *, torch: bool) -> dict[str, dagger.Directory]:
+async def _models(project: Project, variant: Variant, *, torch: bool) -> dict[str, dagger.Directory]:
     """Return the models as they are published: 32-bit weights, or the hub's own cache layout."""
-    if not assembly.config.variant(variant).models:
+    if not project.config.variant(variant).models:
         return {}
-    model_builder = assembly.model_builder(await assembly.files.text("models.lock") or "")
+    model_builder = project.model_builder(await project.files.text("models.lock") or "")
     placed: dict[str, dagger.Directory] = {}
-    for name, export in assembly.config.exports(variant).items():
+    for name, export in project.config.exports(variant).items():
         recipe = export if export == "files" else HUB_LAYOUT if torch or export == HUB_LAYOUT else "onnx-fp32"
-        tree = model_builder.model_directory(name, assembly.config.service.models[name], recipe)
+        tree = model_builder.model_directory(name, project.config.service.models[name], recipe)
         files = Model(tree=tree, folder=model_folder(name, recipe)).files
         if recipe == HUB_LAYOUT:
             placed |= {
@@ -138,10 +139,10 @@ async def _models(assembly: Assembly, variant: Variant, *, torch: bool) -> dict[
     return placed
 
 
-def _hub_model(assembly: Assembly, variant: Variant) -> str:
+def _hub_model(project: Project, variant: Variant) -> str:
     """Return the repository of the variant's first model that comes from a hub."""
-    for name in assembly.config.variant(variant).models:
-        kind, _, rest = assembly.config.service.models[name].source.partition("://")
+    for name in project.config.variant(variant).models:
+        kind, _, rest = project.config.service.models[name].source.partition("://")
         if kind == "hf":
             return rest.partition("@")[0]
     raise ConfigError.of(

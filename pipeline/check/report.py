@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final
 import dagger
 from dagger import Doc, dag, field, function, object_type
 
-from pipeline.check.ci import CiRun, Step
+from pipeline.check.ci import CiRun
+from pipeline.check.outcome import Outcome
 from pipeline.check.reproduce import REPORT, Place, reproduction
 from pipeline.check.scan import RECORDS
 from pipeline.config import Config
@@ -51,8 +52,10 @@ class ReportContext:
     """Where the printed lines are run."""
 
 
-async def reported(builder: Builder, steps: Sequence[Step], proof: CiRun, told: ReportContext) -> Report:
-    """Return the report of these steps, made whatever they say.
+async def write_report(
+    builder: Builder, outcomes: Sequence[Outcome], run: CiRun, context: ReportContext
+) -> Report:
+    """Return the report of these outcomes, written whatever they say.
 
     Raises:
         PipelineError: the place of the lines is named wrongly.
@@ -60,15 +63,17 @@ async def reported(builder: Builder, steps: Sequence[Step], proof: CiRun, told: 
 
     """
     found = dag.directory()
-    for step in steps:
-        place = f"{step.variant.value}/{step.name}"
-        if step.files:
-            found = found.with_directory(place, step.files)
-        elif step.error:
-            found = found.with_new_file(f"{place}/error.log", f"{step.error}\n")
-    scans = [(step.variant, step.files) for step in steps if step.name == "scan" and step.files]
+    for outcome in outcomes:
+        place = f"{outcome.variant.value}/{outcome.step}"
+        if outcome.files:
+            found = found.with_directory(place, outcome.files)
+        elif outcome.error:
+            found = found.with_new_file(f"{place}/error.log", f"{outcome.error}\n")
+    scans = [
+        (outcome.variant, outcome.files) for outcome in outcomes if outcome.step == "scan" and outcome.files
+    ]
     carried = [variant for variant, files in scans if await files.glob(RECORDS)]
-    facts = json.dumps(_facts(steps, proof, told, carried), indent=1)
+    facts = json.dumps(_facts(outcomes, run, context, carried), indent=1)
     pages = (
         with_programs(builder.base(), "report")
         .with_mounted_directory("/in", found.with_new_file("facts.json", facts))
@@ -90,7 +95,7 @@ def require_good(report: Mapping[str, Any]) -> str:
     """
     if report.get("version") != VERSION:
         raise PipelineError.of(
-            f"a report of version {report.get('version')!r}", expected=str(VERSION), do="Run `ci` anew."
+            f"a report of version {report.get('version')!r}", expected=str(VERSION), do="Run `ci` again."
         )
     failures = report["failures"]
     if failures or report["status"] != "passed":
@@ -112,47 +117,47 @@ def _line(failure: Mapping[str, Any]) -> str:
 
 
 def _facts(
-    steps: Sequence[Step], proof: CiRun, told: ReportContext, carried: Collection[Variant]
+    outcomes: Sequence[Outcome], run: CiRun, context: ReportContext, carried: Collection[Variant]
 ) -> dict[str, Any]:
     """Return what programs/report reads; carried are the images whose records lie beside the findings."""
     return {
         "version": VERSION,
-        "service": told.config.project.name,
-        "module": told.place.module,
-        "now": proof.now,
-        "budgets": {one.value: _budget(told.config, one.value) for one in proof.variants},
+        "service": context.config.project.name,
+        "module": context.place.module,
+        "now": run.now,
+        "budgets": {one.value: _budget(context.config, one.value) for one in run.variants},
         "steps": [
-            _step_facts(step, told.place, _arguments(step, proof, carried=step.variant in carried))
-            for step in steps
+            _step_facts(outcome, context.place, _arguments(outcome, run, carried=outcome.variant in carried))
+            for outcome in outcomes
         ],
     }
 
 
-def _step_facts(step: Step, place: Place, arguments: Mapping[str, str]) -> dict[str, Any]:
-    ours, twin = reproduction(place, step.name, arguments)
+def _step_facts(outcome: Outcome, place: Place, arguments: Mapping[str, str]) -> dict[str, Any]:
+    ours, twin = reproduction(place, outcome.step, arguments)
     return {
-        "variant": step.variant.value,
-        "name": step.name,
-        "seconds": step.seconds,
-        "error": step.error,
-        "skipped": step.skipped,
+        "variant": outcome.variant.value,
+        "name": outcome.step,
+        "seconds": outcome.seconds,
+        "error": outcome.error,
+        "skipped": outcome.skipped,
         "dagger": ours,
         "wheelhouse": twin,
     }
 
 
-def _arguments(step: Step, proof: CiRun, *, carried: bool) -> dict[str, str]:
+def _arguments(outcome: Outcome, run: CiRun, *, carried: bool) -> dict[str, str]:
     """Return the flags with which a step does the same again; what is the default is "".
 
     Where the caller's records of advisories lie is not known here. What a scan read of them is in the
     report, and the line takes it from there.
     """
     # `compare` knows one base only.
-    whole = proof.base is not Base.SMALL and step.name != "compare"
-    arguments = {"variant": step.variant.value, "base": proof.base.value if whole else ""}
-    if step.name == "scan":
-        known = proof.advisories
-        records = f"{REPORT}/{step.variant.value}/scan/{RECORDS}" if carried else UNREAD
+    whole = run.base is not Base.SMALL and outcome.step != "compare"
+    arguments = {"variant": outcome.variant.value, "base": run.base.value if whole else ""}
+    if outcome.step == "scan":
+        known = run.advisories
+        records = f"{REPORT}/{outcome.variant.value}/scan/{RECORDS}" if carried else UNREAD
         arguments["advisories-file"] = records if known.given or carried else ""
         arguments["scanner"] = known.scanner.value if known.scanner is not Scanner.GRYPE else ""
         arguments["offline"] = "true" if known.offline else ""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from pipeline.commits import Commit
 from pipeline.errors import PipelineError
-from pipeline.publish.tags import Commit
 
 _SCP: Final = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)")
 _SECRET: Final = re.compile(r"(env|file|cmd|op|vault|libsecret|gcp|aws\+sm|aws\+ps)://")

@@ -6,6 +6,8 @@ from typing import Final
 
 import dagger
 
+from pipeline.build.image import image_labels
+from pipeline.build.stages import BuiltImage, image_wheels
 from pipeline.containers import EPOCH, TOOLS, Builder, text_file, with_programs
 
 CYCLONEDX: Final = "sbom.cdx.json"
@@ -24,7 +26,7 @@ WRITE: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class SbomInput:
     """An image, with what its own files do not say."""
 
     image: dagger.Container
@@ -38,7 +40,19 @@ class Subject:
     """The wheel files that the image was made of."""
 
 
-async def software_lists(builder: Builder, subject: Subject, epoch: int = EPOCH) -> dagger.Directory:
+async def sbom_input(image: BuiltImage) -> SbomInput:
+    """Return what the SBOM of an image is written from."""
+    project = image.project
+    return SbomInput(
+        image=image.container,
+        labels=image_labels(project.config, image.variant),
+        requirements=project.config.requirements(image.variant),
+        lock=image.lock.text,
+        wheels=await image_wheels(project, image.variant, image.lock),
+    )
+
+
+async def software_lists(builder: Builder, subject: SbomInput, epoch: int = EPOCH) -> dagger.Directory:
     """Return sbom.cdx.json (CycloneDX 1.6) and sbom.spdx.json (SPDX 2.3), the same bytes every time.
 
     Args:

@@ -6,7 +6,10 @@ from typing import Final
 import dagger
 from dagger import dag
 
+from pipeline.build.stages import BuiltImage
 from pipeline.check.advisories import Feed
+from pipeline.check.outcome import Outcome
+from pipeline.check.sbom import CYCLONEDX, rootfs_sha256, sbom_input, software_lists
 from pipeline.compat import without_engine
 from pipeline.containers import Builder, text_file, with_packages, with_programs
 from pipeline.errors import ChecksFailedError
@@ -14,6 +17,7 @@ from pipeline.scan_config import ScanConfig, Scanner
 
 RUN: Final = ("python3", "-m", "scan.run", "--bill", "/in/bill.json", "--policy", "/in/policy.json")
 REPORT: Final = "/out/report.json"
+FAILURES: Final = "failures.txt"
 RECORDS: Final = "advisories.json"
 """The records that a scan read: enough for `--advisories-file` of the same scan again."""
 COMMANDS: Final = {
@@ -81,6 +85,23 @@ class Question:
     """File that code hosts show the findings at."""
 
 
+async def scan_image(
+    image: BuiltImage, advisories: Advisories, now: str, sbom: dagger.File | None = None
+) -> Outcome:
+    """Scan an image by its own SBOM, or by one that must prove to be of this image."""
+    project = image.project
+    listed = await sbom_input(image)
+    question = Question(
+        bill=sbom or (await software_lists(project.builder, listed)).file(CYCLONEDX),
+        lock=listed.lock,
+        rootfs_sha256=await rootfs_sha256(project.builder, listed.image) if sbom else "",
+        location=f"requirements/{image.variant.value}.txt",
+    )
+    found = await findings(project.builder, question, advisories, project.config.service.scan, now)
+    failures = (await found.file(FAILURES).contents()).splitlines()
+    return Outcome(step="scan", variant=image.variant, files=await found.sync(), failures=tuple(failures))
+
+
 async def findings(
     builder: Builder, question: Question, advisories: Advisories, config: ScanConfig, now: str
 ) -> dagger.Directory:
@@ -129,7 +150,7 @@ async def require_passed(found: dagger.Directory) -> dagger.Directory:
         ChecksFailedError: it did not; every reason is listed.
 
     """
-    if failures := (await found.file("failures.txt").contents()).splitlines():
+    if failures := (await found.file(FAILURES).contents()).splitlines():
         raise ChecksFailedError.gathered("scan", failures)
     return found
 

@@ -1,24 +1,24 @@
 """Stage 6 of 8: an image in, its test reports out, or one error that lists every failure."""
 
 import json
-from collections.abc import Coroutine
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import dagger
 from dagger import dag
 
-from pipeline.build.image import APP, INSTALLER, MODELS, USER, VENV, health_probe
+from pipeline.build.image import APP, MODELS, TEST_PACKAGES, USER, health_probe, installed_packages
+from pipeline.build.stages import BuiltImage, test_wheels
+from pipeline.check.outcome import Outcome
 from pipeline.check.skips import allowed, gpu_refusal, unallowed
 from pipeline.compat import without_engine
 from pipeline.config import Config
 from pipeline.containers import Builder, program_files, with_programs
-from pipeline.errors import ChecksFailedError
-from pipeline.tasks import task_group
+from pipeline.tasks import gather
 from pipeline.variants import VARIANTS, Variant
 from pipeline.verify_config import Part, VerifyConfig
 
-TEST_PACKAGES: Final = "/opt/test"
 PROJECT: Final = "/srv/project"
 SUPERVISOR: Final = 9009
 """Port of programs/supervise.py; only the test's own network sees it."""
@@ -26,8 +26,10 @@ KEEP_REPORTS: Final = "Pass --gate=false -o out/ for the reports and logs of thi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What is tested, and what it is tested with."""
+class TestInput:
+    """An image, and what it is tested with."""
+
+    __test__ = False
 
     image: dagger.Container
     config: Config
@@ -39,8 +41,10 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What one run of checks left behind."""
+class TestRun:
+    """One run of tests: reports, exit code, output."""
+
+    __test__ = False
 
     name: str
     """`http`, `tests` or `gpu`."""
@@ -59,56 +63,48 @@ class Outcome:
         return {**facts, "skipped": self.skipped} if self.skipped else facts
 
 
-async def test_outcomes(builder: Builder, subject: Subject) -> dagger.Directory:
-    """Run the service's own tests in the image and speak to the started service over HTTP.
+async def test_image(image: BuiltImage) -> Outcome:
+    """Run the service's own tests in the image and check the started service over HTTP.
 
-    Returns:
-        http.xml, http.log and service.log; where the service has tests also junit.xml, coverage.xml and
-        tests.log; outcome.json with exit code and seconds of each run. Failed tests are no error here.
-
+    Its files are http.xml, http.log and service.log; where the service has tests also junit.xml,
+    coverage.xml and tests.log; outcome.json with exit code and seconds of each run.
     """
-    return _gathered(subject, await _outcomes(builder, subject))
+    project = image.project
+    subject = TestInput(
+        image=image.container,
+        config=project.config,
+        variant=image.variant,
+        source=project.source,
+        wheels=await test_wheels(project, image.lock),
+    )
+    runs = await _runs(project.builder, subject)
+    failed = [f"{one.name} (exit code {one.exit_code}):\n{one.output}" for one in runs if one.exit_code]
+    return Outcome(
+        step="test",
+        variant=image.variant,
+        files=await _gathered(subject, runs).sync(),
+        failures=tuple(failed),
+        hint=KEEP_REPORTS,
+    )
 
 
-async def test_reports(builder: Builder, subject: Subject) -> dagger.Directory:
-    """Do what `test_outcomes` does, and refuse when a test failed.
-
-    Raises:
-        ChecksFailedError: a check failed; carries the output of every failed run.
-
-    """
-    outcomes = await _outcomes(builder, subject)
-    if failed := [one for one in outcomes if one.exit_code]:
-        lines = [f"{one.name} (exit code {one.exit_code}):\n{one.output}" for one in failed]
-        raise ChecksFailedError.gathered("test", lines, KEEP_REPORTS)
-    return _gathered(subject, outcomes)
-
-
-def _gathered(subject: Subject, outcomes: list[Outcome]) -> dagger.Directory:
+def _gathered(subject: TestInput, runs: Sequence[TestRun]) -> dagger.Directory:
     """Return what all runs left in one directory, with outcome.json."""
-    facts = {"variant": subject.variant.value, "runs": [outcome.facts for outcome in outcomes]}
+    facts = {"variant": subject.variant.value, "runs": [run.facts for run in runs]}
     reports = dag.directory().with_new_file("outcome.json", json.dumps(facts, indent=1) + "\n")
-    for outcome in outcomes:
-        reports = reports.with_directory("/", outcome.reports)
+    for run in runs:
+        reports = reports.with_directory("/", run.reports)
     return reports
 
 
-async def _outcomes(builder: Builder, subject: Subject) -> list[Outcome]:
-    """Return every run's outcome, by name."""
-    outcomes: list[Outcome] = []
-
-    async def run(check: Coroutine[None, None, Outcome]) -> None:
-        outcomes.append(await check)
-
-    async with task_group() as group:
-        group.start_soon(run, _http(builder, subject))
-        group.start_soon(run, _own_tests(builder, subject))
-        if VARIANTS[subject.variant].cuda:
-            group.start_soon(run, _on_gpu(builder, subject))
-    return sorted(outcomes, key=lambda outcome: outcome.name)
+async def _runs(builder: Builder, subject: TestInput) -> list[TestRun]:
+    """Return every run by name."""
+    runs = [_http(builder, subject), _own_tests(builder, subject)]
+    runs += [_on_gpu(builder, subject)] if VARIANTS[subject.variant].cuda else []
+    return sorted(await gather(*runs), key=lambda run: run.name)
 
 
-async def _http(builder: Builder, subject: Subject) -> Outcome:
+async def _http(builder: Builder, subject: TestInput) -> TestRun:
     """Start the image's command under a supervisor as a service, and check it from a second container.
 
     A worker is checked the same way: that it runs, is well, ends on SIGTERM and starts again.
@@ -132,7 +128,7 @@ async def _http(builder: Builder, subject: Subject) -> Outcome:
     return await _outcome("http", client.with_exec(check, expect=dagger.ReturnType.ANY))
 
 
-def supervised(subject: Subject) -> dagger.Service:
+def supervised(subject: TestInput) -> dagger.Service:
     """Return the image's command as a service that can be stopped, started and read.
 
     Neither its own port nor its health is waited for: both are what the checks find out. Where a
@@ -153,7 +149,7 @@ def supervised(subject: Subject) -> dagger.Service:
     )
 
 
-async def _own_tests(builder: Builder, subject: Subject) -> Outcome:
+async def _own_tests(builder: Builder, subject: TestInput) -> TestRun:
     """Run the service's tests inside the image, the development dependencies mounted beside it."""
     tests = subject.config.service.tests
     if not tests:
@@ -174,7 +170,7 @@ async def _own_tests(builder: Builder, subject: Subject) -> Outcome:
     return await _outcome("tests", container.with_exec(run, expect=dagger.ReturnType.ANY, **without_engine()))
 
 
-async def _on_gpu(builder: Builder, subject: Subject) -> Outcome:
+async def _on_gpu(builder: Builder, subject: TestInput) -> TestRun:
     """Run each model on the GPUs that the engine gives; skipped with the reason where it has none."""
     accepted = subject.config.service.verify
     run = ["python", "/programs/gpu_check.py", "--models", MODELS, "--out", "/out"]
@@ -197,7 +193,7 @@ async def _on_gpu(builder: Builder, subject: Subject) -> Outcome:
     return _skipped("gpu", outcome.skipped, accepted) if outcome.skipped else outcome
 
 
-def beside_tests(builder: Builder, subject: Subject, wheels: dagger.Directory) -> dagger.Container:
+def beside_tests(builder: Builder, subject: TestInput, wheels: dagger.Directory) -> dagger.Container:
     """Return the image in the service's folder, with the packages of these wheels and its tests mounted."""
     project = subject.source.filter(
         include=[str(subject.config.service.tests), "pyproject.toml", "README.md"]
@@ -211,18 +207,7 @@ def beside_tests(builder: Builder, subject: Subject, wheels: dagger.Directory) -
     )
 
 
-def installed_packages(builder: Builder, wheels: dagger.Directory) -> dagger.Directory:
-    """Return wheels installed into one folder that is put beside an image, never into it."""
-    install = ["python3", "/programs/install_wheels.py", "--wheels", "/wheels", "--venv", VENV]
-    return (
-        builder.tools(*INSTALLER)
-        .with_mounted_directory("/wheels", wheels)
-        .with_exec([*install, "--target", TEST_PACKAGES])
-        .directory(TEST_PACKAGES)
-    )
-
-
-async def _outcome(name: str, container: dagger.Container) -> Outcome:
+async def _outcome(name: str, container: dagger.Container) -> TestRun:
     """Return what a run left; one that cannot be carried out at all is a failure with its reason."""
     try:
         output = f"{await container.stdout()}{await container.stderr()}"
@@ -230,7 +215,7 @@ async def _outcome(name: str, container: dagger.Container) -> Outcome:
     except dagger.QueryError as error:
         return _broken(name, error)
     reports = container.directory("/out").filter(include=["*.xml", "*.log"])
-    return Outcome(
+    return TestRun(
         name=name,
         reports=reports,
         exit_code=end["exit_code"],
@@ -240,22 +225,22 @@ async def _outcome(name: str, container: dagger.Container) -> Outcome:
     )
 
 
-def _broken(name: str, error: dagger.QueryError) -> Outcome:
+def _broken(name: str, error: dagger.QueryError) -> TestRun:
     """Return the failure of a run that the engine could not carry out."""
     said = f"{error.stdout}\n{error.stderr}" if isinstance(error, dagger.ExecError) else ""
     output = f"{error}\n{said}".rstrip()
-    return Outcome(
+    return TestRun(
         name=name, reports=dag.directory().with_new_file(f"{name}.log", output), exit_code=1, output=output
     )
 
 
-def _skipped(name: Part, reason: str, accepted: VerifyConfig) -> Outcome:
+def _skipped(name: Part, reason: str, accepted: VerifyConfig) -> TestRun:
     """Return the outcome of a run that could not be carried out: a failure unless it is allowed."""
     found, expected, do = unallowed(name, reason, accepted)
     if not found:
         return _not_run(name, allowed(name, reason, accepted))
     output = f"{found}; expected {expected}. {do}"
-    return Outcome(
+    return TestRun(
         name=name,
         reports=dag.directory().with_new_file(f"{name}.log", f"{output}\n"),
         exit_code=1,
@@ -263,8 +248,8 @@ def _skipped(name: Part, reason: str, accepted: VerifyConfig) -> Outcome:
     )
 
 
-def _not_run(name: str, reason: str) -> Outcome:
+def _not_run(name: str, reason: str) -> TestRun:
     """Return the outcome of a run that the service declares nothing for, or that may be skipped."""
-    return Outcome(
+    return TestRun(
         name=name, reports=dag.directory().with_new_file(f"{name}.log", f"{reason}\n"), skipped=reason
     )

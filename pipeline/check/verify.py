@@ -1,7 +1,6 @@
 """Stage 6b of 8: an image in, a verdict about every promise out."""
 
 import json
-from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any, Final
 from xml.etree import ElementTree as ET
@@ -10,15 +9,14 @@ import dagger
 from dagger import dag
 
 from pipeline.build.archives import packed_archive, raw_archive
-from pipeline.build.assembly import Assembly
-from pipeline.build.cuda import cuda_labels
-from pipeline.build.image import VENV, base_labels, image_labels
+from pipeline.build.image import VENV
+from pipeline.build.stages import BuiltImage, image_wheels
+from pipeline.check.outcome import Outcome
 from pipeline.check.skips import allowed, privileges_refusal, unallowed
 from pipeline.compat import without_engine
 from pipeline.containers import EPOCH, Builder, program_files, text_file, with_packages
-from pipeline.errors import ChecksFailedError
-from pipeline.tasks import task_group
-from pipeline.variants import VARIANTS, Base, Variant
+from pipeline.tasks import gather
+from pipeline.variants import VARIANTS, Variant
 from pipeline.verify_config import LICENCES, VerifyConfig
 
 REQUIREMENTS: Final = "verify/requirements.txt"
@@ -33,12 +31,13 @@ STARTED: Final = (
     "readiness needs the model",
 )
 """Promises that programs/verify/trial.py judges."""
+TABLE: Final = "verify.txt"
 Check = dict[str, str]
 """name, status, reason, found, expected, do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class VerifyInput:
     """An image with what it is held against."""
 
     image: dagger.Container
@@ -54,96 +53,64 @@ class Judged:
     """What the service accepts."""
 
 
-async def verification(assembly: Assembly, variant: Variant, base: Base) -> dagger.Directory:
-    """Judge an image by every promise; all run, and a failed one raises nothing.
+async def verify_image(image: BuiltImage) -> Outcome:
+    """Check an image by every policy; all run, whatever fails.
 
-    Returns:
-        verify.json (variant and checks), verify.xml (JUnit), verify.txt (a table).
-
+    Its files are verify.json (variant and checks), verify.xml (JUnit) and verify.txt (a table).
     """
-    checks = await verdicts(assembly.builder, await judged(assembly, variant, base))
-    return _reports(checks, variant)
-
-
-async def verified_table(assembly: Assembly, variant: Variant, base: Base) -> str:
-    """Return the table of an image that keeps every promise.
-
-    Raises:
-        ChecksFailedError: a promise is broken; every one is listed with found, expected, do.
-
-    """
-    checks = await verdicts(assembly.builder, await judged(assembly, variant, base))
-    require_kept(checks, variant)
-    return _table(checks)
-
-
-def require_kept(checks: list[Check], variant: Variant) -> None:
-    """Check that no verdict is a failure.
-
-    Raises:
-        ChecksFailedError: a promise is broken; every one is listed with found, expected, do.
-
-    """
+    checks = await verdicts(image.project.builder, await verify_input(image))
     failed = [
         f"{check['name']}: {check['found']}; expected {check['expected']}. {check['do']}"
         for check in checks
         if check["status"] == "failed"
     ]
-    if failed:
-        raise ChecksFailedError.gathered(f"verify {variant.value}", failed)
+    files = _reports(checks, image.variant)
+    return Outcome(step="verify", variant=image.variant, files=files, failures=tuple(failed))
 
 
-async def judged(assembly: Assembly, variant: Variant, base: Base) -> Judged:
-    """Return a variant's image with what is known of how it was made."""
-    config, declared = assembly.config, assembly.config.variant(variant)
-    reference, cuda = await assembly.builder.reference(), assembly.cuda_image(variant)
-    secrets, accepted = (assembly.builder.index_auth, assembly.hub.token), config.service.verify
+async def verify_input(image: BuiltImage) -> VerifyInput:
+    """Return an image with what is known of how it was built."""
+    project, variant = image.project, image.variant
+    service, declared = project.config.service, project.config.variant(variant)
+    secrets, accepted = (project.builder.index_auth, project.hub.token), service.verify
     facts = {
-        "base": base.value,
+        "base": image.base.value,
         "cuda": VARIANTS[variant].cuda,
-        "base_reference": reference,
-        "cuda_image": cuda,
-        "labels": {**image_labels(config, variant), **base_labels(reference), **cuda_labels(cuda)},
-        "port": config.service.port,
-        "protocol": config.service.protocol,
-        "ready": config.service.ready_path,
-        "probe": config.service.probe.model_dump() if config.service.probe else {},
-        "shell": config.service.shell,
+        "base_reference": await project.builder.reference(),
+        "cuda_image": project.cuda_image(variant),
+        "labels": image.labels,
+        "port": service.port,
+        "protocol": service.protocol,
+        "ready": service.ready_path,
+        "probe": service.probe.model_dump() if service.probe else {},
+        "shell": service.shell,
         "epoch": EPOCH,
         "budget_mb": declared.budget_mb,
         "budget_compressed_mb": declared.budget_compressed_mb,
         "budget_unopened_mb": declared.budget_unopened_mb,
-        "licences": [*LICENCES, *config.service.licences],
+        "licences": [*LICENCES, *service.licences],
         "accepted_licences": [one.model_dump() for one in accepted.accepted_licences],
         "accepted_secrets": [one.model_dump() for one in accepted.accepted_secrets],
         "models": list(declared.models),
     }
-    return Judged(
-        image=await assembly.image(variant, base),
+    return VerifyInput(
+        image=image.container,
         facts=facts,
-        lock=(await assembly.lock(variant)).text,
-        wheels=await assembly.wheels(variant),
-        models_lock=await assembly.files.text("models.lock") or "",
+        lock=image.lock.text,
+        wheels=await image_wheels(project, variant, image.lock),
+        models_lock=await project.files.text("models.lock") or "",
         credentials=tuple(secret for secret in secrets if secret),
         accepted=accepted,
     )
 
 
-async def verdicts(builder: Builder, subject: Judged) -> list[Check]:
+async def verdicts(builder: Builder, subject: VerifyInput) -> list[Check]:
     """Return the verdicts about files and settings, about imports, and about the started service."""
-    found: list[list[Check]] = [[], [], []]
-
-    async def put(place: int, work: Awaitable[list[Check]]) -> None:
-        found[place] = await work
-
-    async with task_group() as group:
-        group.start_soon(put, 0, _static(builder, subject))
-        group.start_soon(put, 1, _imports(subject.image))
-        group.start_soon(put, 2, _started(builder, subject))
+    found = await gather(_static(builder, subject), _imports(subject.image), _started(builder, subject))
     return [check for checks in found for check in checks]
 
 
-async def _static(builder: Builder, subject: Judged) -> list[Check]:
+async def _static(builder: Builder, subject: VerifyInput) -> list[Check]:
     packed = await packed_archive(subject.image)
     words = [*STATIC, "--facts", "/in/facts.json", "--lock", "/in/lock.txt", "--wheels", "/in/wheels"]
     container = (
@@ -189,7 +156,7 @@ async def _imports(image: dagger.Container) -> list[Check]:
     ]
 
 
-async def _started(builder: Builder, subject: Judged) -> list[Check]:
+async def _started(builder: Builder, subject: VerifyInput) -> list[Check]:
     """Judge the started service, where the engine grants the privileges to confine it with."""
     trial = (await _with_image(builder, subject)).with_mounted_directory("/image", subject.image.rootfs())
     command = [*TRIAL, "--root", "/image", "--out", "/out.json"]
@@ -217,7 +184,7 @@ def _unconfined(reason: str, accepted: VerifyConfig) -> list[Check]:
     return [{"name": name, **check} for name in STARTED]
 
 
-async def _with_image(builder: Builder, subject: Judged) -> dagger.Container:
+async def _with_image(builder: Builder, subject: VerifyInput) -> dagger.Container:
     raw = await raw_archive(subject.image)
     facts = text_file("facts.json", json.dumps(subject.facts, sort_keys=True))
     return (
@@ -243,7 +210,7 @@ def _reports(checks: list[Check], variant: Variant) -> dagger.Directory:
         dag.directory()
         .with_new_file("verify.json", json.dumps(document, indent=1))
         .with_new_file("verify.xml", ET.tostring(suite, encoding="unicode", xml_declaration=True))
-        .with_new_file("verify.txt", _table(checks))
+        .with_new_file(TABLE, _table(checks))
     )
 
 

@@ -3,6 +3,8 @@
 from functools import cache
 from pathlib import Path
 
+from lib.deb822 import fields, is_installed
+
 ADMIN = Path("/var/lib/dpkg")
 
 
@@ -16,12 +18,10 @@ class Packages:
 
     def __init__(self) -> None:
         """Read /var/lib/dpkg/status and the file list of every package."""
-        self.stanzas = {
-            fields["Package"]: stanza
-            for stanza in (ADMIN / "status").read_text().split("\n\n")
-            if (fields := _fields(stanza)).get("Status", "").endswith(" installed")
-        }
-        self.fields = {name: _fields(stanza) for name, stanza in self.stanzas.items()}
+        texts = (ADMIN / "status").read_text().split("\n\n")
+        installed = [(one, text) for text in texts if is_installed(one := fields(text))]
+        self.stanzas = {one["Package"]: text for one, text in installed}
+        self.fields = {one["Package"]: one for one, _ in installed}
         self._owner: dict[Path, str] = {}
         for name in self.stanzas:
             for path in self.files(name):
@@ -51,8 +51,3 @@ def _folder(path: str) -> Path:
 def _canonical(path: str) -> Path:
     parent, _, name = path.rpartition("/")
     return _folder(parent or "/") / name
-
-
-def _fields(stanza: str) -> dict[str, str]:
-    lines = (line.partition(": ") for line in stanza.splitlines() if line[:1] != " ")
-    return {key: value for key, separator, value in lines if separator}

@@ -6,12 +6,14 @@ Both are OCI archives of one image: RAW with uncompressed layers, which are read
 ZSTD with zstd layers, whose sizes are what a cold pull transfers.
 """
 
-import json
 import sys
 import tarfile
 from collections import Counter
 from itertools import groupby
+from pathlib import Path
 from typing import Any
+
+from lib.oci_archive import OciArchive, opened
 
 LARGEST = 4
 """Folders named for each layer."""
@@ -34,12 +36,13 @@ def table(raw_path: str, zstd_path: str) -> str:
 
     Neighbours that hold the same folders, as the shares of the application do, have one line.
     """
-    compressed = [layer["size"] for layer in _manifest(zstd_path)["layers"]]
+    with opened(Path(zstd_path)) as packed_archive:
+        compressed = [layer["size"] for layer in packed_archive.layers]
     seen: set[str] = set()
     waste = 0
     rows = []
-    with tarfile.open(raw_path) as archive:
-        for descriptor, packed in zip(_manifest(raw_path)["layers"], compressed, strict=True):
+    with opened(Path(raw_path)) as archive:
+        for descriptor, packed in zip(archive.layers, compressed, strict=True):
             sizes, twice = _contents(archive, descriptor, seen)
             waste += twice
             rows.append((descriptor["size"], packed, sizes))
@@ -71,20 +74,11 @@ def _short(path: str) -> str:
     return path if path.count("/") < SHALLOW else path.rsplit("/", 1)[1]
 
 
-def _manifest(path: str) -> dict[str, Any]:
-    with tarfile.open(path) as archive:
-        index = json.load(_member(archive, "index.json"))
-        manifest: dict[str, Any] = json.load(_blob(archive, index["manifests"][0]))
-        return manifest
-
-
-def _contents(
-    archive: tarfile.TarFile, descriptor: dict[str, Any], seen: set[str]
-) -> tuple[Counter[str], int]:
+def _contents(archive: OciArchive, descriptor: dict[str, Any], seen: set[str]) -> tuple[Counter[str], int]:
     """Return bytes by folder of one layer, and the bytes of files that a lower layer has too."""
     sizes: Counter[str] = Counter()
     twice = 0
-    with tarfile.open(fileobj=_blob(archive, descriptor)) as layer:
+    with tarfile.open(fileobj=archive.blob(descriptor)) as layer:
         for member in layer:
             name = member.name.removeprefix("./")
             parts = name.split("/")
@@ -93,17 +87,6 @@ def _contents(
                 twice += member.size if name in seen else 0
                 seen.add(name)
     return sizes, twice
-
-
-def _blob(archive: tarfile.TarFile, descriptor: dict[str, Any]) -> Any:
-    return _member(archive, "blobs/" + descriptor["digest"].replace(":", "/"))
-
-
-def _member(archive: tarfile.TarFile, name: str) -> Any:
-    try:
-        return archive.extractfile(name)
-    except KeyError:
-        return archive.extractfile(f"./{name}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dpkg import ADMIN, Packages, canonical
+from lib.deb822 import stanzas
 
 NAME = re.compile(r"^\s*([a-z0-9][a-z0-9+.-]+)")
 MANAGEMENT = frozenset(
@@ -112,7 +113,7 @@ def installed(root: Path) -> set[str]:
     """Return the packages that a root has installed."""
     status = root / str(ADMIN).lstrip("/") / "status"
     text = status.read_text() if status.exists() else ""
-    return {line.removeprefix("Package: ") for line in text.splitlines() if line.startswith("Package: ")}
+    return {one["Package"] for one in stanzas(text) if "Package" in one}
 
 
 def _libraries(packages: Packages) -> set[str]:

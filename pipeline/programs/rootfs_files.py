@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from dpkg import Packages
+from lib.deb822 import stanzas
 
 ACCOUNTS = """\
 root:x:0:0:root:/root:/usr/sbin/nologin
@@ -76,8 +77,8 @@ def recorded(root: Path) -> set[str]:
     """Return the packages that a root has records of, in either form."""
     single = {path.name for path in (root / "var/lib/dpkg/status.d").glob("*")}
     status = root / "var/lib/dpkg/status"
-    lines = status.read_text().splitlines() if status.exists() else []
-    return single | {line.removeprefix("Package: ") for line in lines if line.startswith("Package: ")}
+    text = status.read_text() if status.exists() else ""
+    return single | {one["Package"] for one in stanzas(text) if "Package" in one}
 
 
 def write_records(root: Path, packages: Packages, names: set[str]) -> None:

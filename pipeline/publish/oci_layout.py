@@ -8,11 +8,10 @@ from typing import Final
 import dagger
 from dagger import dag
 
-from pipeline.build.archives import packed_archive, raw_archive
+from pipeline.build.archives import raw_archive
 from pipeline.containers import Builder, with_packages, with_programs
 
 LAYERS: Final = "/var/cache/wheelhouse-layers"
-ARCHIVE: Final = "image.tar"
 
 
 @dagger.enum_type
@@ -26,8 +25,8 @@ class Compression(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    """What an image is made to say, whoever built it."""
+class ImageStamp:
+    """Times, labels and compression that an image gets, whichever engine built it."""
 
     created: int
     """Time of `created` and history, in seconds since 1970: the commit's."""
@@ -37,8 +36,8 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """An image, or an index of images, as it will be in the registry."""
+class OciLayout:
+    """OCI layout of an image or an index of images, as the registry will have it."""
 
     layout: dagger.Directory
     """OCI layout."""
@@ -46,38 +45,28 @@ class Prepared:
     """`sha256:…` of its manifest."""
 
     @classmethod
-    async def of(cls, made: dagger.Directory) -> "Prepared":
+    async def of(cls, made: dagger.Directory) -> "OciLayout":
         """Return what a program left: `layout/` and `digest`."""
         made = await made.sync()
         return cls(layout=made.directory("layout"), digest=await made.file("digest").contents())
 
 
-async def normalised(builder: Builder, image: dagger.Container, form: Form) -> Prepared:
+async def normalised(builder: Builder, image: dagger.Container, stamp: ImageStamp) -> OciLayout:
     """Return the image with times and history from the commit, packed the same way everywhere."""
     command = ["python3", "-m", "oci", "normalise", "--archive", "/in/image.tar", "--out", "/out"]
-    command += ["--created", str(form.created), "--compression", form.compression.value, "--cache", LAYERS]
-    command += [word for key, value in form.labels.items() for word in ("--label", f"{key}={value}")]
+    command += ["--created", str(stamp.created), "--compression", stamp.compression.value, "--cache", LAYERS]
+    command += [word for key, value in stamp.labels.items() for word in ("--label", f"{key}={value}")]
     archive = await raw_archive(image)
     made = (
-        _packer(builder, form.compression)
+        _packer(builder, stamp.compression)
         .with_mounted_cache(LAYERS, dag.cache_volume("wheelhouse-layers"))
         .with_mounted_file("/in/image.tar", archive)
         .with_exec(command)
     )
-    return await Prepared.of(made.directory("/out"))
+    return await OciLayout.of(made.directory("/out"))
 
 
-async def archived(image: dagger.Container) -> dagger.Directory:
-    """Return the layers of an image as a directory that machines share."""
-    return dag.directory().with_file(ARCHIVE, await packed_archive(image))
-
-
-def unarchived(builder: Builder, found: dagger.Directory) -> dagger.Container:
-    """Return the image of an archive: its layers are those that were packed, byte for byte."""
-    return builder.empty().import_(found.file(ARCHIVE))
-
-
-async def indexed(builder: Builder, images: Sequence[Prepared]) -> Prepared:
+async def indexed(builder: Builder, images: Sequence[OciLayout]) -> OciLayout:
     """Return the index of one image for each platform; a single image stays itself."""
     if len(images) == 1:
         return images[0]
@@ -86,7 +75,7 @@ async def indexed(builder: Builder, images: Sequence[Prepared]) -> Prepared:
     for place, image in zip(places, images, strict=True):
         container = container.with_mounted_directory(place, image.layout)
     made = container.with_exec(["python3", "-m", "oci", "join", "--out", "/out", *places])
-    return await Prepared.of(made.directory("/out"))
+    return await OciLayout.of(made.directory("/out"))
 
 
 def _packer(builder: Builder, compression: Compression) -> dagger.Container:

@@ -1,15 +1,19 @@
-"""Stage 8 of 8: the arguments of `publish`, and those that its provenance names."""
+"""Arguments of `publish`, and the commit that it publishes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import dagger
 
 from pipeline.check.scan import Advisories
-from pipeline.publish.oci_layout import Compression
-from pipeline.publish.tags import TagOptions
+from pipeline.commits import GitState
+from pipeline.publish.oci_layout import Compression, ImageStamp
+from pipeline.publish.tags import ImageTags, TagOptions, image_tags
 from pipeline.registry import Registry
-from pipeline.variants import Variant
+from pipeline.variants import VARIANTS, Variant
+
+REVISION: Final = "org.opencontainers.image.revision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +49,28 @@ class PublishOptions:
             "offline": known.offline,
         }
         return {**words, **{name: "true" for name, is_set in flags.items() if is_set}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """One publication: images of one commit, all of them or none."""
+
+    options: PublishOptions
+    state: GitState
+    created: int
+    """Time of the commit, in seconds since 1970."""
+    source: str
+    """URL of the git repository; "" for a local one."""
+    now: str
+    """ISO 8601 time of the scan."""
+
+    def tags(self, variant: Variant) -> ImageTags:
+        """Return the tags of a variant's image."""
+        suffix = VARIANTS[variant].tag_suffix
+        return image_tags(self.state, self.options.wishes, (suffix,) if suffix else ("", f"-{variant.value}"))
+
+    @property
+    def stamp(self) -> ImageStamp:
+        """Return the time and labels of every image."""
+        labels = {REVISION: self.state.commit.sha} if self.state.commit else {}
+        return ImageStamp(created=self.created, compression=self.options.compression, labels=labels)

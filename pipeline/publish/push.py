@@ -1,171 +1,137 @@
-"""Stage 8b of 8: tested images in, pushed references out."""
+"""Build and check every image of a release, then push all of them or none."""
 
 import json
 import re
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import dagger
 from dagger import dag
 
-from pipeline.build.assembly import Assembly
-from pipeline.check.tests import Subject
+from pipeline.build.project import Project
+from pipeline.build.stages import build_image
+from pipeline.commits import GitState, commit_time, git_state
 from pipeline.containers import Builder, text_file
 from pipeline.errors import ChecksFailedError, PipelineError
-from pipeline.publish.oci_layout import Compression, Form, Prepared, indexed, normalised
-from pipeline.publish.tags import GitState, ImageTags, TagOptions, image_tags, repository_address
-from pipeline.registry import Registry, client, options
-from pipeline.tasks import task_group
-from pipeline.variants import VARIANTS, Base, Variant
+from pipeline.publish.attestations import CheckedImage, attestations, check_image
+from pipeline.publish.oci_layout import OciLayout, indexed, normalised
+from pipeline.publish.options import PublishOptions, Release
+from pipeline.publish.tags import ImageTags, TagOptions, image_tags
+from pipeline.registry import Registry, client, options, repository_address
+from pipeline.tasks import gather
+from pipeline.variants import Base, Variant
 
-__all__ = ["Compression", "Prepared", "Publication", "promote_image", "publish_images"]
-REVISION: Final = "org.opencontainers.image.revision"
 SOURCE_PASSWORD: Final = "/run/secrets/source-password"  # noqa: S105 - where it is mounted
 PLATFORM: Final = re.compile(r"linux/[a-z0-9]+(/v[0-9])?")
-Gate = Callable[[Subject], Awaitable[object]]
-"""Raises when an image may not be published."""
-
-
-class Attestor(Protocol):
-    """What speaks for the images of one platform."""
-
-    @property
-    def gates(self) -> tuple[Gate, ...]:
-        """What every image must pass: tests, checks, scan."""
-
-    async def documents(self, variant: Variant, image: Prepared) -> dagger.Directory | None:
-        """Return what refers to an image: files and referrers.json (programs/oci/plans.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
-    """What is published: images of one commit, complete or not at all."""
+class PlatformBuild:
+    """The image of one variant for one platform."""
 
-    registry: Registry
-    state: GitState
-    created: int
-    """The commit's time, in seconds since 1970."""
-    variants: Sequence[Variant]
-    platforms: Sequence[str] = ()
-    """`linux/amd64`, …: an index of these for each variant; none: an image of the engine's own platform."""
-    wishes: TagOptions = field(default_factory=TagOptions)
-    compression: Compression = Compression.GZIP
-    witness: Callable[[Assembly], Attestor]
-
-    def tags(self, variant: Variant) -> ImageTags:
-        """Return the tags of a variant's image."""
-        suffix = VARIANTS[variant].tag_suffix
-        return image_tags(self.state, self.wishes, (suffix,) if suffix else ("", f"-{variant.value}"))
+    checked: CheckedImage
+    layout: OciLayout | None
+    """None where a gate refused the image."""
 
     @property
-    def form(self) -> Form:
-        """Return what every image is made to say."""
-        labels = {REVISION: self.state.commit.sha} if self.state.commit else {}
-        return Form(created=self.created, compression=self.compression, labels=labels)
+    def name(self) -> str:
+        """Return what the report calls the image."""
+        image = self.checked.image
+        return f"{image.variant.value} {image.project.builder.platform}".rstrip()
 
 
-async def publish_images(assembly: Assembly, wanted: Publication) -> list[str]:
-    """Test every image, then push all of them.
+async def published(
+    project: Project, repository: dagger.GitRepository, publishing: PublishOptions, now: str
+) -> list[str]:
+    """Test, verify and scan every image, then push all of them with their attestations.
 
-    What went over the wire is told on stderr as one line of JSON.
+    What went over the wire is reported on stderr as one line of JSON.
+
+    Args:
+        project: the service.
+        repository: its HEAD gives the tags.
+        publishing: where to, and how.
+        now: ISO 8601 time of the scan.
 
     Returns:
         `REPOSITORY@sha256:… TAG…` of each image.
 
     Raises:
-        PipelineError: wrong tags or address, or no variant; found before anything is built.
+        PipelineError: a dirty tree, wrong tags or address, no variant; found before anything is built.
         ChecksFailedError: a gate refuses an image; every reason is listed and nothing is pushed.
         dagger.ExecError: the registry refuses; stderr says what, and moving tags are where they were.
 
     """
-    report = await publish_report(assembly, wanted)
+    state = await git_state(repository, with_branch=publishing.wishes.branch)
+    image_tags(state, publishing.wishes)
+    created = await commit_time(project.builder, repository, state.commit) if state.commit else 0
+    source = await repository.url() or ""
+    release = Release(options=publishing, state=state, created=created, source=source, now=now)
+    report = await publish_report(project, release)
     print(json.dumps(report), file=sys.stderr)  # noqa: T201 - the references stay on stdout
     tagged = [image for image in report["images"] if image["tags"]]
     return [f"{image['reference']} {' '.join(image['tags'])}" for image in tagged]
 
 
-async def publish_report(assembly: Assembly, wanted: Publication) -> dict[str, Any]:
-    """Do what `publish_images` does; return digests, tags, referrers and what went over the wire."""
-    if not wanted.variants:
+async def publish_report(project: Project, release: Release) -> dict[str, Any]:
+    """Publish a release; return digests, tags, referrers and what went over the wire."""
+    publishing = release.options
+    if not publishing.variants:
         raise PipelineError.of("no variant", expected="at least one", do="Pass --variants=cpu.")
-    repository_address(wanted.registry.address)
-    tags = {variant: wanted.tags(variant) for variant in wanted.variants}
-    await require_platforms(assembly, wanted.platforms)
-    stands = [PlatformBuild(assembly.on(platform), wanted) for platform in wanted.platforms or [""]]
-    async with task_group() as group:
-        for stand in stands:
-            for variant in tags:
-                group.start_soon(stand.prepare, variant)
-    if refusals := [refusal for stand in stands for refusal in stand.refusals]:
+    repository_address(publishing.registry.address)
+    tags = {variant: release.tags(variant) for variant in publishing.variants}
+    await require_platforms(project, publishing.platforms)
+    projects = [project.on(platform) for platform in publishing.platforms or [""]]
+    builds = await gather(*(_built(one, variant, release) for variant in tags for one in projects))
+    if refusals := [f"{one.name}: {line}" for one in builds for line in one.checked.refusals]:
         raise ChecksFailedError.gathered("nothing is published", sorted(refusals))
-    pushing = client(assembly.builder, wanted.registry)
+    pushing = client(project.builder, publishing.registry)
     entries: list[dict[str, Any]] = []
     for variant, names in tags.items():
-        at = f"/in/{variant.value}"
-        images = [stand.prepared[variant] for stand in stands]
-        for number, stand in enumerate(stands):
-            pushing, entry = await stand.mounted(pushing, variant, f"{at}-{number}")
+        of_variant = [one for one in builds if one.checked.image.variant is variant]
+        for number, one in enumerate(of_variant):
+            pushing, entry = await _mounted(pushing, one, release, f"/in/{variant.value}-{number}")
             entries.append(entry)
-        if len(stands) > 1:
-            # The images first, each with what speaks for it; then the index, which has the tags.
-            pushing = pushing.with_mounted_directory(at, (await indexed(assembly.builder, images)).layout)
+        if len(of_variant) > 1:
+            # The images first, each with its attestations; then the index, which has the tags.
+            at, layouts = f"/in/{variant.value}", [one.layout for one in of_variant if one.layout]
+            pushing = pushing.with_mounted_directory(at, (await indexed(project.builder, layouts)).layout)
             entries.append({"name": variant.value, "layout": at})
         entries[-1] |= {"immutable": names.immutable, "moving": names.moving}
-    plan = text_file("plan.json", json.dumps({"repository": wanted.registry.address, "images": entries}))
-    command = ["python3", "-m", "oci", "push", "--plan", "/in/plan.json", *options(wanted.registry)]
-    pushed = pushing.with_mounted_file("/in/plan.json", plan).with_exec(command)
-    report: dict[str, Any] = json.loads(await pushed.stdout())
+    plan = text_file("plan.json", json.dumps({"repository": publishing.registry.address, "images": entries}))
+    command = ["python3", "-m", "oci", "push", "--plan", "/in/plan.json", *options(publishing.registry)]
+    report: dict[str, Any] = json.loads(
+        await pushing.with_mounted_file("/in/plan.json", plan).with_exec(command).stdout()
+    )
     return report
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformBuild:
-    """The images of one platform on their way into the registry."""
-
-    assembly: Assembly
-    wanted: Publication
-    prepared: dict[Variant, Prepared] = field(default_factory=dict)
-    refusals: list[str] = field(default_factory=list)
-    """`VARIANT [PLATFORM]: REASON` of every gate that lets an image not pass."""
-    witnesses: list[Attestor] = field(default_factory=list)
-
-    @property
-    def witness(self) -> Attestor:
-        """Return what speaks for the images; the same each time, because it remembers."""
-        if not self.witnesses:
-            self.witnesses.append(self.wanted.witness(self.assembly))
-        return self.witnesses[0]
-
-    def name(self, variant: Variant) -> str:
-        """Return what the report calls an image."""
-        platform = self.assembly.builder.platform
-        return f"{variant.value} {platform}" if platform else variant.value
-
-    async def prepare(self, variant: Variant) -> None:
-        """Build and judge an image; pack it when every gate lets it pass."""
-        subject = await self.assembly.subject(variant, Base.SMALL)
-        found = await _refusals(subject, self.witness.gates)
-        self.refusals.extend(f"{self.name(variant)}: {refusal}" for refusal in found)
-        if not found:
-            self.prepared[variant] = await normalised(self.assembly.builder, subject.image, self.wanted.form)
-
-    async def mounted(
-        self, container: dagger.Container, variant: Variant, at: str
-    ) -> tuple[dagger.Container, dict[str, Any]]:
-        """Return the container with an image and its documents mounted, and what the plan says of them."""
-        image = self.prepared[variant]
-        container = container.with_mounted_directory(at, image.layout)
-        entry = {"name": self.name(variant), "layout": at}
-        found = await self.witness.documents(variant, image)
-        if found is None:
-            return container, entry
-        place = f"{at}-referrers"
-        return container.with_mounted_directory(place, found), {**entry, "referrers": place}
+async def _built(project: Project, variant: Variant, release: Release) -> PlatformBuild:
+    """Build and check an image; pack it when every gate lets it pass."""
+    image = await build_image(project, variant, Base.SMALL)
+    checked = await check_image(image, release)
+    if checked.refusals:
+        return PlatformBuild(checked=checked, layout=None)
+    layout = await normalised(project.builder, image.container, release.stamp)
+    return PlatformBuild(checked=checked, layout=layout)
 
 
-async def require_platforms(assembly: Assembly, platforms: Sequence[str]) -> None:
+async def _mounted(
+    container: dagger.Container, built: PlatformBuild, release: Release, at: str
+) -> tuple[dagger.Container, dict[str, Any]]:
+    """Return the container with an image and its attestations mounted, and its entry of the plan."""
+    if built.layout is None:
+        raise ChecksFailedError.gathered("nothing is published", list(built.checked.refusals))
+    documents = await attestations(built.checked, built.layout.digest, release)
+    referrers = f"{at}-referrers"
+    container = container.with_mounted_directory(at, built.layout.layout)
+    entry = {"name": built.name, "layout": at, "referrers": referrers}
+    return container.with_mounted_directory(referrers, documents), entry
+
+
+async def require_platforms(project: Project, platforms: Sequence[str]) -> None:
     """Run a process on each platform, before anything is built.
 
     Raises:
@@ -182,7 +148,7 @@ async def require_platforms(assembly: Assembly, platforms: Sequence[str]) -> Non
     own = await dag.default_platform() if platforms else ""
     for platform in platforms:
         try:
-            await assembly.on(platform).builder.base().with_exec(["python3", "-c", ""]).sync()
+            await project.on(platform).builder.base().with_exec(["python3", "-c", ""]).sync()
         except dagger.QueryError as error:
             raise PipelineError.of(
                 f"platform {platform} cannot run here: {error}",
@@ -216,19 +182,3 @@ async def promote_image(builder: Builder, source: Registry, target: Registry, wi
     copied = container.with_exec([*command, *options(target)])
     report = json.loads(await copied.stdout())
     return " ".join([report["reference"], *report["tags"]])
-
-
-async def _refusals(subject: Subject, gates: Sequence[Gate]) -> list[str]:
-    """Let every gate speak at once; return what those that refuse say."""
-    refusals: list[str] = []
-
-    async def ask(gate: Gate) -> None:
-        try:
-            await gate(subject)
-        except ChecksFailedError as refusal:
-            refusals.append(str(refusal))
-
-    async with task_group() as group:
-        for gate in gates:
-            group.start_soon(ask, gate)
-    return refusals

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+from pipeline.commits import GitState
 from pipeline.errors import PipelineError
 
 SHA_LENGTH: Final = 12
@@ -19,45 +20,6 @@ _VERSION: Final = re.compile(
 )
 """Source: semver.org 2.0.0; a git tag starts with "v"."""
 _IMMUTABLE: Final = re.compile(rf"sha-[0-9a-f]{{7,64}}|{_VERSION.pattern.replace('+(?:', '[+_](?:')}")
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """A commit by its full object name."""
-
-    sha: str
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Return the commit named by 40 (SHA-1) or 64 (SHA-256) hex digits.
-
-        Raises:
-            PipelineError: anything else, such as a branch name or a short name.
-
-        """
-        if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", text):
-            raise PipelineError.of(
-                f"commit {text!r}",
-                expected="40 or 64 hex digits",
-                do="Pass the output of `git rev-parse HEAD`.",
-            )
-        return cls(text)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GitState:
-    """What tags are made from. A shallow clone knows fewer tags; the others are not guessed."""
-
-    commit: Commit | None
-    """HEAD; None where there is no git repository or no commit yet."""
-    tags: tuple[str, ...] = ()
-    """Git tags that name HEAD."""
-    known: tuple[str, ...] = ()
-    """Every git tag of the repository: an old version does not take `X.Y` from a newer one."""
-    branch: str = ""
-    """Short name; "" on a detached HEAD."""
-    dirty: bool = False
-    """Whether the working tree has changes that HEAD has not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,23 +141,6 @@ def branch_tag(branch: str) -> str:
     # The longest suffix of a variant stays possible.
     room = LONGEST - len("-gpu")
     return slug if len(slug) <= room else f"{slug[: room - 9]}-{_short_hash(branch)}"
-
-
-def repository_address(address: str) -> str:
-    """Return an address that has no tag or digest of its own.
-
-    Raises:
-        PipelineError: it has one, or names no repository.
-
-    """
-    name = address.rpartition("/")[2]
-    if "@" in address or ":" in name or "/" not in address or not name:
-        raise PipelineError.of(
-            f"address {address!r}",
-            expected="REGISTRY/REPOSITORY without tag or digest, e.g. ghcr.io/me/app",
-            do="Leave the tag to the pipeline: it is made from the git commit.",
-        )
-    return address
 
 
 def _require_clean(state: GitState, wishes: TagOptions) -> None:

@@ -14,11 +14,11 @@ pytestmark = [pytest.mark.engine, pytest.mark.integration]
 KEPT = """
     from pipeline.build.base_cache import BaseCache
     from pipeline.containers import Builder
-    from pipeline.build.cache import Cache, Shared
+    from pipeline.build.cache import RemoteCache, RemoteCacheOptions
     from pipeline.registry import Registry
     wanted = json.loads((FOLDER / "wanted.json").read_text())
     private, public = wanted.get("private"), wanted.get("public")
-    cache = await Cache.of(Shared(
+    cache = await RemoteCache.of(RemoteCacheOptions(
         registry=Registry(address=wanted["address"]),
         private_key=dag.set_secret("cache-key", Path(private).read_text()) if private else None,
         public_key=dag.host().file(public) if public else None,

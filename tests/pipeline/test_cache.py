@@ -13,17 +13,17 @@ pytestmark = [pytest.mark.engine, pytest.mark.integration]
 
 THROUGH = """
     from pipeline.containers import Builder
-    from pipeline.build.cache import Cache, CacheKey, Shared
+    from pipeline.build.cache import RemoteCache, CacheKey, RemoteCacheOptions
     from pipeline.registry import Registry
     wanted = json.loads((FOLDER / "wanted.json").read_text())
     builder = Builder(image=BASE)
     private, public = wanted.get("private"), wanted.get("public")
-    shared = Shared(
+    shared = RemoteCacheOptions(
         registry=Registry(address=wanted["address"]),
         private_key=dag.set_secret("cache-key", Path(private).read_text()) if private else None,
         public_key=dag.host().file(public) if public else None,
     )
-    cache = await Cache.of(shared)
+    cache = await RemoteCache.of(shared)
     made = []
     async def make():
         made.append(True)
@@ -38,10 +38,11 @@ THROUGH = """
 """
 SILENT = """
     from pipeline.containers import Builder
-    from pipeline.build.cache import Cache, CacheKey, Shared
+    from pipeline.build.cache import RemoteCache, CacheKey, RemoteCacheOptions
     from pipeline.registry import Registry
     key = dag.set_secret("cache-key", Path((FOLDER / "key").read_text()).read_text())
-    cache = await Cache.of(Shared(registry=Registry(address="127.0.0.1:1/cache"), private_key=key))
+    options = RemoteCacheOptions(registry=Registry(address="127.0.0.1:1/cache"), private_key=key)
+    cache = await RemoteCache.of(options)
     made = []
     for number in range(2):
         async def make():
@@ -55,7 +56,7 @@ SILENT = """
 ARCHIVED = """
     from pipeline.containers import Builder
     from pipeline.build.image import with_layers
-    from pipeline.publish.oci_layout import archived, unarchived
+    from pipeline.build.image import archived, unarchived
     builder = Builder(image=BASE)
     def layer(name):
         tree = dag.directory().with_new_file(f"srv/{name}", name, permissions=0o755)

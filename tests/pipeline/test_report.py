@@ -4,7 +4,8 @@ import shlex
 
 import pytest
 
-from pipeline.check.ci import CiRun, Step
+from pipeline.check.ci import CiRun
+from pipeline.check.outcome import Outcome
 from pipeline.check.report import VERSION, _arguments, _step_facts, require_good
 from pipeline.check.reproduce import Place
 from pipeline.check.scan import Advisories
@@ -59,27 +60,27 @@ def test_a_report_of_another_version_is_refused(version):
     """It may mean something else by the same words."""
     report = {"version": version, "status": "passed", "failures": [], "checks": CHECKS}
 
-    with pytest.raises(PipelineError, match=r"expected 1\. Run `ci` anew"):
+    with pytest.raises(PipelineError, match=r"expected 1\. Run `ci` again"):
         require_good(report)
 
 
-def line(proof: CiRun, name: str, *, carried: bool = False) -> str:
+def line(run: CiRun, name: str, *, carried: bool = False) -> str:
     """Return the line for Dagger that a step of the api image gets."""
-    step = Step(variant=Variant.API, name=name)
-    return str(_step_facts(step, Place(), _arguments(step, proof, carried=carried))["dagger"])
+    outcome = Outcome(variant=Variant.API, step=name)
+    return str(_step_facts(outcome, Place(), _arguments(outcome, run, carried=carried))["dagger"])
 
 
 def test_a_scan_without_a_network_is_repeated_without_one():
     """The line has every flag that made the step what it was, and no default."""
-    proof = CiRun(
+    run = CiRun(
         variants=[Variant.API],
         base=Base.SLIM,
         advisories=Advisories(offline=True),
         now="2026-11-21T10:00:00+00:00",
     )
 
-    assert line(proof, "scan") == "dagger call scan --variant=api --base=slim --offline=true"
-    assert line(proof, "test") == "dagger call test --variant=api --base=slim"
+    assert line(run, "scan") == "dagger call scan --variant=api --base=slim --offline=true"
+    assert line(run, "test") == "dagger call test --variant=api --base=slim"
 
 
 @pytest.mark.parametrize(
@@ -92,9 +93,9 @@ def test_a_scan_without_a_network_is_repeated_without_one():
 def test_a_scan_by_given_data_is_repeated_by_what_it_read_of_it(carried, value):
     """The caller's path is unknown: the line takes the records from the report, or says why not."""
     given = Advisories(file=object())  # type: ignore[arg-type]  # only whether there is one counts
-    proof = CiRun(variants=[Variant.API], base=Base.SMALL, advisories=given, now="2026-11-21T10:00:00+00:00")
+    run = CiRun(variants=[Variant.API], base=Base.SMALL, advisories=given, now="2026-11-21T10:00:00+00:00")
 
-    words = shlex.split(line(proof, "scan", carried=carried))
+    words = shlex.split(line(run, "scan", carried=carried))
 
     assert words == ["dagger", "call", "scan", "--variant=api", f"--advisories-file={value}"]
-    assert "advisories" not in line(proof, "test", carried=carried)
+    assert "advisories" not in line(run, "test", carried=carried)

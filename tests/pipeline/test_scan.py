@@ -12,9 +12,9 @@ from tests.programs.scan.bucket import bucket
 pytestmark = pytest.mark.engine
 LIST = """
     from pipeline.containers import Builder
-    from pipeline.check.sbom import Subject, software_lists
+    from pipeline.check.sbom import SbomInput, software_lists
     builder = Builder(image=BASE)
-    subject = Subject(
+    subject = SbomInput(
         image=builder.base(),
         labels={"org.opencontainers.image.title": "demo"},
         requirements=(),

@@ -52,10 +52,10 @@ class Chain:
     sync = exit_code = contents = _end
 
 
-def subject(image: Any, text: str) -> checks.Subject:
+def subject(image: Any, text: str) -> checks.TestInput:
     """Return a subject of the test of this image."""
     source: Any = None
-    return checks.Subject(
+    return checks.TestInput(
         image=image, config=Config.parse(text), variant=Variant.CPU, source=source, wheels=None
     )
 
@@ -69,7 +69,7 @@ def directory(monkeypatch):
     monkeypatch.setattr(checks, "dag", SimpleNamespace(directory=Chain))
 
 
-def on_gpu(builder: Chain, image: Chain, accepted: str) -> checks.Outcome:
+def on_gpu(builder: Chain, image: Chain, accepted: str) -> checks.TestRun:
     """Run the GPU's checks."""
     made: Any = SimpleNamespace(base=lambda: builder)
     return anyio.run(checks._on_gpu, made, subject(image, GOOD + accepted))  # noqa: SLF001 - the function under test

@@ -6,16 +6,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.commits import Commit, GitState
 from pipeline.errors import PipelineError
-from pipeline.publish.tags import (
-    Commit,
-    GitState,
-    ImageTags,
-    TagOptions,
-    branch_tag,
-    image_tags,
-    repository_address,
-)
+from pipeline.publish.tags import ImageTags, TagOptions, branch_tag, image_tags
+from pipeline.registry import repository_address
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 NAMED = ("sha-0123456789ab",)

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 BODY = """
 sys.path.insert(0, str(ROOT))
 from pipeline.containers import Builder
-from pipeline.check.verify import Judged, _started
+from pipeline.check.verify import VerifyInput, _started
 import textwrap
 SERVER = textwrap.dedent('''
 import http.server, os, sys
@@ -41,7 +41,7 @@ async def judge(name, extra="", status=WITH_MODEL, probe=PROBE, command=None, pr
     )
     facts |= {"probe": {**REQUEST, **probe_request}} if probe_request else {}
     facts = {"base": "slim", "port": 8000, "ready": "/", "models": ["m"], **facts}
-    judged = Judged(image=image, facts=facts, lock="", wheels=dag.directory(), models_lock="")
+    judged = VerifyInput(image=image, facts=facts, lock="", wheels=dag.directory(), models_lock="")
     found[name] = await _started(Builder(image=BASE), judged)
 services = {
     "bare": {},

@@ -1,6 +1,5 @@
 """Read an OCI archive: its layers with every file, and the commands that made them."""
 
-import json
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +8,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from lib.oci_archive import ArchiveError, OciArchive, opened, whiteout
+
 from layers.errors import ImageError
 from layers.unpacking import unpacked
 
-OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
-WHITEOUT: Final = ".wh."
-"""Prefix of the name of an entry that removes a lower one. Source: OCI image specification, layer.md."""
-OPAQUE: Final = ".wh..wh..opq"
-"""Name of an entry that removes everything of lower layers in its folder."""
 NO_COMMAND: Final = frozenset({"", "base", "wheelhouse"})
 """What builders write into the history when they keep no command."""
 CHUNK: Final = 1 << 20
@@ -75,16 +71,10 @@ def read_image(path: Path) -> Image:
     """
     texts: dict[str, str] = {}
     with _opened(path) as archive:
-        manifest = manifest_of(archive, path)
-        config = document(archive, manifest["config"], path)
-        commands = _commands(config, len(manifest["layers"]))
-        layers = tuple(
-            _layer(archive, number, descriptor, command, texts, path)
-            for number, (descriptor, command) in enumerate(
-                zip(manifest["layers"], commands, strict=True), start=1
-            )
-        )
-    return Image(layers, texts)
+        commands = _commands(archive.config, len(archive.layers))
+        numbered = enumerate(zip(archive.layers, commands, strict=True), start=1)
+        layers = [_layer(archive, number, one, command, texts) for number, (one, command) in numbered]
+    return Image(tuple(layers), texts)
 
 
 def layer_sizes(path: Path) -> dict[str, int]:
@@ -95,9 +85,8 @@ def layer_sizes(path: Path) -> dict[str, int]:
 
     """
     with _opened(path) as archive:
-        descriptor = _descriptor(archive, path)
-        manifest = manifest_of(archive, path)
-    return {part["digest"]: part["size"] for part in (descriptor, manifest["config"], *manifest["layers"])}
+        parts = (archive.descriptor, archive.manifest["config"], *archive.layers)
+        return {part["digest"]: part["size"] for part in parts}
 
 
 def packed_sizes(path: Path) -> list[int]:
@@ -108,39 +97,20 @@ def packed_sizes(path: Path) -> list[int]:
 
     """
     with _opened(path) as archive:
-        return [layer["size"] for layer in manifest_of(archive, path)["layers"]]
+        return [layer["size"] for layer in archive.layers]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tarfile.TarFile]:
+def _opened(path: Path) -> Iterator[OciArchive]:
     try:
-        with tarfile.open(path) as archive:
+        with opened(path) as archive:
             yield archive
+    except ArchiveError as error:
+        raise ImageError.of(error.found, expected=error.expected) from error
     except (OSError, EOFError, tarfile.TarError) as error:
         raise ImageError.of(f"{path.name}: {error}", expected="a whole tar archive") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ImageError.of(f"{path.name}: malformed: {error!r}", expected="an OCI archive") from error
-
-
-def manifest_of(archive: tarfile.TarFile, path: Path) -> dict[str, Any]:
-    """Return the manifest of the archive's one image."""
-    return document(archive, _descriptor(archive, path), path)
-
-
-def _descriptor(archive: tarfile.TarFile, path: Path) -> dict[str, Any]:
-    manifests = json.loads(_member(archive, "index.json", path).read())["manifests"]
-    while len(manifests) == 1 and manifests[0].get("mediaType") == OCI_INDEX:
-        manifests = document(archive, manifests[0], path)["manifests"]
-    if len(manifests) != 1:
-        raise ImageError.of(f"{path.name} holds {len(manifests)} images", expected="one image")
-    only: dict[str, Any] = manifests[0]
-    return only
-
-
-def document(archive: tarfile.TarFile, descriptor: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Return the JSON object that a descriptor points to."""
-    parsed: dict[str, Any] = json.load(_member(archive, _blob(descriptor), path))
-    return parsed
 
 
 def _commands(config: dict[str, Any], count: int) -> list[str]:
@@ -152,15 +122,10 @@ def _commands(config: dict[str, Any], count: int) -> list[str]:
     return ["" if text in NO_COMMAND else text.removeprefix("/bin/sh -c ") for text in words]
 
 
-def _layer(  # noqa: PLR0913, PLR0917 - what one layer is read from
-    archive: tarfile.TarFile,
-    number: int,
-    descriptor: dict[str, Any],
-    command: str,
-    texts: dict[str, str],
-    path: Path,
+def _layer(
+    archive: OciArchive, number: int, descriptor: dict[str, Any], command: str, texts: dict[str, str]
 ) -> Layer:
-    stream = unpacked(_member(archive, _blob(descriptor), path), descriptor, f"{path.name}: layer {number}")
+    stream = unpacked(archive.blob(descriptor), descriptor, f"{archive.name}: layer {number}")
     entries: list[Entry] = []
     removed: list[str] = []
     emptied: list[str] = []
@@ -168,11 +133,8 @@ def _layer(  # noqa: PLR0913, PLR0917 - what one layer is read from
     with tarfile.open(fileobj=stream, mode="r|") as tar:  # type: ignore[call-overload]
         for member in tar:
             name = member.name.removeprefix("./").strip("/")
-            folder, _, last = name.rpartition("/")
-            if last == OPAQUE:
-                emptied.append(folder)
-            elif last.startswith(WHITEOUT):
-                removed.append(f"{folder}/{last.removeprefix(WHITEOUT)}".lstrip("/"))
+            if removal := whiteout(name):
+                (emptied if removal[1] else removed).append(removal[0])
             elif not member.isdir():
                 entries.append(_entry(tar, member, name, texts))
     return Layer(
@@ -210,16 +172,3 @@ def is_record(path: str) -> bool:
         or (path.startswith("var/lib/dpkg/info/") and path.endswith(".list"))
         or path.endswith(".dist-info/RECORD")
     )
-
-
-def _blob(descriptor: dict[str, Any]) -> str:
-    return f"blobs/{descriptor['digest'].replace(':', '/')}"
-
-
-def _member(archive: tarfile.TarFile, name: str, path: Path) -> Any:
-    for candidate in (name, f"./{name}"):
-        try:
-            return archive.extractfile(candidate)
-        except KeyError:
-            continue
-    raise ImageError.of(f"{path.name} has no {name}", expected="an OCI archive (index.json, blobs/)")

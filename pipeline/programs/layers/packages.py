@@ -5,6 +5,8 @@ from collections import Counter, defaultdict
 from pathlib import PurePosixPath
 from typing import Final
 
+from lib.deb822 import is_installed, stanzas
+
 from layers.archive import Image
 from layers.waste import Merged
 
@@ -12,7 +14,6 @@ MERGED_TOPS: Final = ("bin/", "sbin/", "lib/", "lib64/")
 """Folders that are links into usr/ in a merged-usr Debian."""
 PARTS: Final = {"var": 3, "usr": 3}
 """Parts of the folder that names a file without package, by its first part; 2 elsewhere."""
-INSTALLED: Final = re.compile(r"^Status: install ok installed$", re.MULTILINE)
 RECORD: Final = re.compile(r"(?P<site>.*)/(?P<name>[^/]+?)-(?P<version>[^/-]+)\.dist-info/RECORD$")
 DIST_INFO: Final = re.compile(r".*/(?:site|dist)-packages/[^/]+\.(?:dist-info|egg-info)(?:/|$)")
 
@@ -78,7 +79,7 @@ def counts(image: Image, merged: Merged) -> dict[str, int]:
     records = [path for path in image.texts if path in visible and path.startswith("var/lib/dpkg/status.d/")]
     debian = sum(not path.endswith((".md5sums", ".list")) for path in records)
     if "var/lib/dpkg/status" in visible:
-        debian += len(INSTALLED.findall(image.texts["var/lib/dpkg/status"]))
+        debian += sum(map(is_installed, stanzas(image.texts["var/lib/dpkg/status"])))
     installed = {match[0].rstrip("/") for path in visible if (match := DIST_INFO.match(path))}
     return {"os_packages": debian, "python_packages": len(installed), "files": len(visible)}
 

@@ -1,6 +1,6 @@
 """Read a layer as the tar that it is, packed or not, and count its bytes."""
 
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, Final
 
 from layers.errors import ImageError
 
@@ -10,7 +10,7 @@ CHUNK: Final = 1 << 20
 class Counted:
     """A stream that knows how many bytes were read from it."""
 
-    def __init__(self, stream: BinaryIO, where: str, *damage: type[Exception]) -> None:
+    def __init__(self, stream: IO[bytes], where: str, *damage: type[Exception]) -> None:
         self._stream, self._where, self._damage, self._count = stream, where, damage, 0
 
     def read(self, size: int) -> bytes:
@@ -29,7 +29,7 @@ class Counted:
         return self._count
 
 
-def unpacked(blob: BinaryIO, descriptor: dict[str, Any], where: str) -> Counted:
+def unpacked(blob: IO[bytes], descriptor: dict[str, Any], where: str) -> Counted:
     """Return the uncompressed tar of a layer.
 
     Raises:

@@ -1,10 +1,9 @@
 """Join everything that is known about an image into one bill."""
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
+from lib.requirement_lock import locked_pins
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -14,9 +13,6 @@ from sbom.owners import owners
 from sbom.places import Owned, base_image, interpreter, model_components, service, written_files
 from sbom.tree import Tree
 from sbom.wheels import compiled_wheels, installed_wheels, wheel_files
-
-PIN: Final = re.compile(r"^([A-Za-z0-9][\w.-]*)==(\S+)")
-HASH: Final = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +66,8 @@ def collect(tree: Tree, texts: Texts, wheels: Path | None = None) -> Bill:
 def locked_hashes(lock: str) -> dict[str, set[str]]:
     """Return normalised name -> sha256 of every file that a requirement text allows."""
     allowed: dict[str, set[str]] = {}
-    for line in lock.replace("\\\n", " ").splitlines():
-        if match := PIN.match(line.strip()):
-            allowed.setdefault(canonicalize_name(match[1]), set()).update(HASH.findall(line))
+    for pin in locked_pins(lock):
+        allowed.setdefault(pin.name, set()).update(pin.hashes)
     return allowed
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from lib.deb822 import is_installed, stanzas
+
 from sbom.errors import UnlistedImageError
 from sbom.facts import Component
 from sbom.tree import Tree
@@ -77,34 +79,23 @@ def _from_status_d(tree: Tree) -> Iterator[DebianPackage]:
     for path in tree.paths:
         if not path.startswith(f"{STATUS_D}/") or path.endswith((".md5sums", ".list")):
             continue
-        if fields := _fields(tree.text(path)):
+        for fields in _record(tree, path):
             claimed = [*_summed(tree, f"{path}.md5sums"), *_listed(tree, f"{path}.list"), *_conffiles(fields)]
             yield DebianPackage(fields, _canonical(tree, claimed))
 
 
 def _from_status(tree: Tree) -> Iterator[DebianPackage]:
     info = "/var/lib/dpkg/info"
-    for stanza in tree.text(STATUS).split("\n\n"):
-        fields = _fields(stanza)
-        if not fields or not fields.get("Status", "").endswith(" installed"):
-            continue
+    for fields in filter(is_installed, _record(tree, STATUS)):
         stems = (fields["Package"], f"{fields['Package']}:{fields['Architecture']}")
         claimed = [path for stem in stems for path in _listed(tree, f"{info}/{stem}.list")]
         records = [path for stem in stems for path in tree.paths if path.startswith(f"{info}/{stem}.")]
         yield DebianPackage(fields, _canonical(tree, [*claimed, *records, *_conffiles(fields)]))
 
 
-def _fields(stanza: str) -> dict[str, str]:
-    """Return the fields of a control stanza; empty when it names no package, version or architecture."""
-    fields: dict[str, str] = {}
-    key = ""
-    for line in stanza.splitlines():
-        if line[:1] in (" ", "\t"):
-            fields[key] = f"{fields.get(key, '')}\n{line}"
-        else:
-            key, _, value = line.partition(":")
-            fields[key] = value.strip()
-    return fields if {"Package", "Version", "Architecture"} <= fields.keys() else {}
+def _record(tree: Tree, path: str) -> Iterator[dict[str, str]]:
+    """Yield the stanzas of a file that name package, version and architecture."""
+    return (one for one in stanzas(tree.text(path)) if {"Package", "Version", "Architecture"} <= one.keys())
 
 
 def _summed(tree: Tree, path: str) -> list[str]:

@@ -1,11 +1,10 @@
 """The Python part of a scan: our own matcher over OSV data."""
 
-import re
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from packaging.markers import InvalidMarker, Marker
+from lib.requirement_lock import locked_pins
 from packaging.utils import canonicalize_name
 
 from scan.advisories import Advisories
@@ -18,7 +17,6 @@ from scan.sbom import Bill
 
 TOOL: Final = "wheelhouse-scan 1 (OSV)"
 NO_DATA: Final = "no advisory data was given; pass --advisories or --advisories-url"
-PIN: Final = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;]+)(?:\s*;\s*(.*?))?(?=\s+--hash|\s*\\?$)")
 
 
 def scan_python(
@@ -79,17 +77,4 @@ def _coverage(
 
 def expected_pins(lock: str) -> set[str]:
     """Return `name==version` of every pin whose marker holds on this Python."""
-    pins: set[str] = set()
-    for line in lock.replace("\\\n", " ").splitlines():
-        found = PIN.match(line.strip())
-        if found and _holds(found[3]):
-            pins.add(f"{canonicalize_name(found[1])}=={found[2]}")
-    return pins
-
-
-def _holds(marker: str | None) -> bool:
-    try:
-        return not marker or Marker(marker).evaluate({"extra": ""})
-    except InvalidMarker:
-        # Then the pin is expected: what cannot be judged must not go missing.
-        return True
+    return {f"{pin.name}=={pin.version}" for pin in locked_pins(lock) if pin.applies}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from elftools.elf.elffile import ELFFile  # type: ignore[import-not-found]
-from packaging.markers import Marker
+from lib.requirement_lock import LockedPin, locked_pins
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from verify.image import Entry, Image
@@ -21,10 +21,6 @@ from verify.subject import Subject
 from verify.verdict import CannotTellError, Observation, Promise
 
 SITE: Final = "/opt/venv/lib/"
-PIN: Final = re.compile(
-    r"^(?P<name>[A-Za-z0-9][\w.-]*)(\[[^\]]*\])?==(?P<version>[^\s;\\]+)\s*(;(?P<marker>[^\\]*?))?\s*(--hash|\\|$)"
-)
-HASH: Final = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 INSTALLED: Final = re.compile(r"/(?P<name>[^/]+)-(?P<version>[^-/]+)\.dist-info/(METADATA|RECORD)$")
 WRITTEN: Final = re.compile(
     r"\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$|/__pycache__/|\.pyc$|/_virtualenv\.(py|pth)$"
@@ -34,16 +30,6 @@ TAKEN: Final = re.compile(r"nvidia/cu\d+/")
 """Where libraries of NVIDIA's own image are placed, below site-packages."""
 SHF_ALLOC: Final = 2
 """Flag of a section that is in memory when the program runs. Source: elf(5)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """One line of the lock."""
-
-    version: str
-    hashes: frozenset[str]
-    applies: bool
-    """Whether its marker is true in the image."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +58,11 @@ class Wheel:
             return next(archive.read(one) for one in archive.namelist() if _inside(one) == inside)
 
 
-def pins(lock: str) -> dict[str, list[Pin]]:
+def pins(lock: str) -> dict[str, list[LockedPin]]:
     """Return the pins of a requirement text by normalised name."""
-    found: dict[str, list[Pin]] = {}
-    for line in lock.replace("\\\n", " ").splitlines():
-        if match := PIN.match(line.strip()):
-            marker = (match["marker"] or "").strip()
-            applies = Marker(marker).evaluate({"extra": ""}) if marker else True
-            pin = Pin(match["version"], frozenset(HASH.findall(line)), applies)
-            found.setdefault(canonicalize_name(match["name"]), []).append(pin)
+    found: dict[str, list[LockedPin]] = {}
+    for pin in locked_pins(lock):
+        found.setdefault(pin.name, []).append(pin)
     return found
 
 

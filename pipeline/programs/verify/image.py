@@ -1,6 +1,5 @@
 """Read an OCI archive with uncompressed layers: what each layer holds, and what a container sees."""
 
-import json
 import mmap
 import posixpath
 import tarfile
@@ -11,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Self
 
-WHITEOUT: Final = ".wh."
-OPAQUE: Final = ".wh..wh..opq"
+from lib.oci_archive import opened, whiteout
+
 CAPABILITY: Final = "SCHILY.xattr.security.capability"
 LINKS: Final = 40
 """Links followed before a path counts as a loop. Source: path_resolution(7)."""
@@ -65,20 +64,18 @@ class Image:
         """Return the image of an OCI archive.
 
         Raises:
-            ValueError: a layer is compressed, or a blob is absent.
+            ArchiveError: a blob is absent.
+            tarfile.TarError: a layer is compressed.
 
         """
-        with archive.open("rb") as opened:
-            data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-        with tarfile.open(archive, "r:") as outer:
-            blobs = {member.name.removeprefix("./"): member for member in outer if member.isreg()}
-            index = json.loads(_slice(data, blobs["index.json"]))
-            manifest = json.loads(_slice(data, _blob(blobs, index["manifests"][0]["digest"])))
-            config = json.loads(_slice(data, _blob(blobs, manifest["config"]["digest"])))
-            members = [_blob(blobs, layer["digest"]) for layer in manifest["layers"]]
-            image = cls(config, data, [(one.offset_data, one.offset_data + one.size) for one in members])
-            for number, member in enumerate(members, 1):
-                with tarfile.open(fileobj=outer.extractfile(member), mode="r:") as layer:
+        with archive.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        with opened(archive) as outer:
+            members = [outer.member(layer) for layer in outer.layers]
+            bounds = [(one.offset_data, one.offset_data + one.size) for one in members]
+            image = cls(outer.config, data, bounds)
+            for number, (member, descriptor) in enumerate(zip(members, outer.layers, strict=True), 1):
+                with tarfile.open(fileobj=outer.blob(descriptor), mode="r:") as layer:
                     image._lay(number, member.offset_data, layer)
         return image
 
@@ -139,11 +136,8 @@ class Image:
         """Put one layer over those below it."""
         for member in layer:
             path = _absolute(member.name)
-            folder, name = posixpath.split(path)
-            if name == OPAQUE:
-                self._cover(folder, number, itself=False)
-            elif name.startswith(WHITEOUT):
-                self._cover(posixpath.join(folder, name.removeprefix(WHITEOUT)), number, itself=True)
+            if removal := whiteout(path):
+                self._cover(removal[0] or "/", number, itself=not removal[1])
             else:
                 self._place(Entry(path, number, member, start + member.offset_data))
 
@@ -168,14 +162,3 @@ class Image:
 
 def _absolute(name: str) -> str:
     return posixpath.normpath("/" + ("" if name == "." else name.removeprefix("./").strip("/")))
-
-
-def _blob(blobs: dict[str, tarfile.TarInfo], digest: str) -> tarfile.TarInfo:
-    name = "blobs/" + digest.replace(":", "/")
-    if name not in blobs:
-        raise ValueError(f"the archive has no {name}; expected every blob that its manifest names")
-    return blobs[name]
-
-
-def _slice(data: mmap.mmap, member: tarfile.TarInfo) -> bytes:
-    return data[member.offset_data : member.offset_data + member.size]

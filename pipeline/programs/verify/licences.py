@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from lib.deb822 import stanzas
 from packaging.utils import canonicalize_name
 
 from verify.licence_names import named, of_text, permitted, read
@@ -14,7 +15,7 @@ from verify.subject import Subject
 from verify.verdict import Observation, Promise
 
 MODEL: Final = "model "
-NOT_FREE: Final = re.compile(r"^Section: (non-free|contrib)", re.MULTILINE)
+NOT_FREE: Final = re.compile(r"(non-free|contrib)")
 STRICT: Final = re.compile(r"^License:.*\b(AGPL|SSPL)[\w.+-]*", re.MULTILINE)
 FILES: Final = re.compile(r"^(licenses/)?[^/]*(LICEN[CS]E|COPYING)[^/]*$", re.IGNORECASE)
 """Licence files of a wheel, below its dist-info folder; deeper ones are of bundled code."""
@@ -125,12 +126,10 @@ def _debian(subject: Subject, allowed: set[str]) -> list[Licence]:
     versions = subject.debian_versions
     for path in sorted(image.tree):
         if path.startswith("/var/lib/dpkg/status"):
-            for record in image.text(path).split("\n\n"):
-                if section := NOT_FREE.search(record):
-                    name = re.search(r"^Package: (\S+)", record, re.MULTILINE)
-                    owner = name[1] if name else path
+            for record in stanzas(image.text(path)):
+                if section := NOT_FREE.match(record.get("Section", "")):
                     written = f"Debian's section {section[1]}"
-                    wrong.append(_of_debian(owner, versions, written))
+                    wrong.append(_of_debian(record.get("Package", path), versions, written))
         match = re.match(r"^/usr/share/doc/([^/]+)/copyright$", path)
         strict = STRICT.search(image.text(path)) if match else None
         if match and strict and not any(name.startswith(strict[1].lower()) for name in allowed):

@@ -11,10 +11,11 @@ the image. Writes the verdicts as a JSON list; exit status 0 whatever they are.
 import argparse
 import json
 import sys
-import tarfile
 import tomllib
 from pathlib import Path
 from typing import Any
+
+from lib.oci_archive import opened
 
 from verify import bytecode, configuration, distributions, files, libraries, licences, models, secrets, sizes
 from verify.image import Image
@@ -59,17 +60,8 @@ def _frozen(value: Any) -> Any:
 
 def _layers_bytes(archive: Path) -> int:
     """Return the sum of the layers' sizes as an archive's manifest has them."""
-    with tarfile.open(archive) as opened:
-        index = json.loads(_read(opened, "index.json"))
-        digest = index["manifests"][0]["digest"].replace(":", "/")
-        manifest = json.loads(_read(opened, f"blobs/{digest}"))
-    return sum(layer["size"] for layer in manifest["layers"])
-
-
-def _read(archive: tarfile.TarFile, name: str) -> bytes:
-    member = next(one for one in archive if one.name.removeprefix("./") == name)
-    content = archive.extractfile(member)
-    return content.read() if content else b""
+    with opened(archive) as image:
+        return sum(layer["size"] for layer in image.layers)
 
 
 def _options() -> argparse.Namespace:

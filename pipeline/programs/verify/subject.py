@@ -1,12 +1,13 @@
 """What is held against what: the image, and what is known of how it was made."""
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from lib.deb822 import stanzas
 
 from verify.image import Entry, Image
 from verify.verdict import CannotTellError, Observation
@@ -89,9 +90,8 @@ class Subject:
     def debian_versions(self) -> dict[str, str]:
         """Return the version of each Debian package that the image records."""
         texts = [self.image.text(path) for path in self.image.tree if path.startswith("/var/lib/dpkg/status")]
-        records = (record for text in texts for record in text.split("\n\n"))
-        fields = (dict(re.findall(r"^(Package|Version): (\S+)", record, re.MULTILINE)) for record in records)
-        return {one["Package"]: one.get("Version", "") for one in fields if "Package" in one}
+        records = (record for text in texts for record in stanzas(text))
+        return {one["Package"]: one.get("Version", "") for one in records if "Package" in one}
 
     def of_base(self, entry: Entry) -> bool:
         """Return whether the base has the same path, a file of that size there, or its tools wrote it."""
