@@ -38,7 +38,9 @@ def main() -> None:
     variant = "cpu"
     if not declared or options.force:
         code = read_code(options.source)
-        service = Service(options.source, project, read_recipe(options.source), code)
+        recipe = read_recipe(options.source)
+        _installed(project, recipe)
+        service = Service(options.source, project, recipe, code)
         guesses, variant = service.decided(options.command), service.variant
         guesses += [Guess(key="", place=name, why="not valid Python, not read") for name in code.unread]
         _name(project, options.source, code)
@@ -64,6 +66,17 @@ def read_recipe(root: Path) -> Recipe:
             remarks = (Guess(key="command", place=f"Procfile:{number}", why=why) for why in simple.remarks)
             recipe.remarks += remarks
     return recipe
+
+
+def _installed(project: Project, recipe: Recipe) -> None:
+    """Take the requirements that a Dockerfile installs by name, where no file declares any."""
+    if project.complete or project.dependencies or not recipe.requirements:
+        return
+    project.dependencies = list(recipe.requirements)
+    places = ", ".join(dict.fromkeys(recipe.requirements.values()))
+    project.guesses.append(
+        Guess(key="dependencies", place=places, why=f"{len(recipe.requirements)} requirements")
+    )
 
 
 def _name(project: Project, root: Path, code: Code) -> None:

@@ -12,6 +12,7 @@ from dockerfile_parse import DockerfileParser
 
 from init.commands import simple_command, simple_words
 from init.facts import Copied, Guess, Recipe
+from init.requirement_lines import requirements_of
 
 PYTHON: Final = re.compile(r"(?:^|/)(?:python|uv|tiangolo|uvicorn-gunicorn\S*)[^:]*:.*?(3\.\d+)")
 ONLY_BUILD: Final = re.compile(
@@ -118,6 +119,7 @@ class _Reader:
             arguments = {key: text for key, text in self.variables.items() if not before.base}
             self.recipe, self.variables = Recipe(base=base), arguments
             self.entrypoint = self.cmd = ("", "")
+            self.recipe.requirements = dict(before.requirements)
             # What earlier stages install is for the build, unless this one installs it, too.
             for package in {**before.runtime_packages, **before.build_packages}:
                 found_at = {**before.runtime_packages, **before.build_packages}[package]
@@ -175,13 +177,17 @@ class _Reader:
     _add = _copy
 
     def _run(self, value: str, place: str) -> None:
-        for match in re.finditer(r"\bapt(?:-get)?\s+(?:-\S+\s+)*install\s+([^&|;]*)", self._expanded(value)):
+        text = self._expanded(value)
+        for match in re.finditer(r"\bapt(?:-get)?\s+(?:-\S+\s+)*install\s+([^&|;]*)", text):
             for word in match[1].split():
                 package = word.partition("=")[0]
-                if word.startswith(("-", "$")) or package in NOT_NEEDED or not re.match(r"^[a-z0-9]", word):
+                if package in NOT_NEEDED or not re.match(r"^[a-z0-9]", word):
                     continue
                 kind = "build_packages" if ONLY_BUILD.search(package) else "runtime_packages"
                 getattr(self.recipe, kind)[package] = f"{place}: RUN apt-get install"
+        for match in re.finditer(r"\bpip3?\s+install\s+((?:\"[^\"]*\"|'[^']*'|[^&|;])*)", text):
+            for line in requirements_of(shlex.split(match[1])):
+                self.recipe.requirements[line] = f"{place}: RUN pip install"
 
     def _expanded(self, text: str) -> str:
         return re.sub(

@@ -98,4 +98,6 @@ class Recipe:
     runtime_packages: dict[str, str] = field(default_factory=dict)
     """Debian package -> place."""
     build_packages: dict[str, str] = field(default_factory=dict)
+    requirements: dict[str, str] = field(default_factory=dict)
+    """Requirement that pip installs by name -> place."""
     remarks: list[Guess] = field(default_factory=list)

@@ -6,9 +6,32 @@ from pathlib import Path
 from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from init.facts import Guess
 
+INSTALLERS: Final = frozenset({"pip", "setuptools", "wheel", "poetry", "pipenv", "pdm", "uv", "virtualenv"})
+WITH_VALUE: Final = frozenset(
+    {
+        "-r",
+        "--requirement",
+        "-c",
+        "--constraint",
+        "-i",
+        "--index-url",
+        "--extra-index-url",
+        "-f",
+        "--find-links",
+        "-t",
+        "--target",
+        "--prefix",
+        "--root",
+        "--trusted-host",
+        "--timeout",
+        "--retries",
+    }
+)
+"""Options of pip whose value is the next word."""
 OPTION: Final = re.compile(r"\s--(?:hash|config-settings|global-option)[= ]\S+")
 INDEX: Final = re.compile(r"^(?:--index-url|--extra-index-url|-i)[= ]\s*(\S+)")
 EGG: Final = re.compile(r"^((?:git|hg|svn|bzr)\+\S+?)#egg=([\w.-]+)(\[[\w,]+\])?\S*")
@@ -34,6 +57,21 @@ def read_requirements(root: Path, name: str, found: Requirements | None = None) 
         bare = re.sub(r"(^|\s)#.*$", "", line).strip()
         if bare:
             _read(root, name, found, bare, f"{name}:{number}")
+    return found
+
+
+def requirements_of(words: list[str]) -> list[str]:
+    """Return what `pip install WORDS` installs by name: no files, folders, options or tools of the build."""
+    found = []
+    for before, word in zip(["", *words], words, strict=False):
+        if word.startswith(("-", ".", "/", "$", "http", "git+")) or before in WITH_VALUE:
+            continue
+        try:
+            name = Requirement(word).name
+        except InvalidRequirement:
+            continue
+        if canonicalize_name(name) not in INSTALLERS:
+            found.append(word)
     return found
 
 

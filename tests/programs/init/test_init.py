@@ -160,6 +160,20 @@ def test_applications_are_found_in_the_code(init, files, command):
     assert not module or module.partition(".")[0] in names
 
 
+def test_what_a_dockerfile_installs_by_name_is_declared(init):
+    """Without a requirement file the packages of `pip install` are the dependencies; tools are not."""
+    install = (
+        "RUN pip install -U pip && pip install --no-cache-dir -i https://x.test/simple 'flask>=3' gunicorn"
+    )
+    text = (
+        f'FROM python:3.13\n{install}\nWORKDIR /srv\nCOPY . .\nCMD ["gunicorn", "-b", ":80", "serve:app"]\n'
+    )
+    made = init({"Dockerfile": text, "serve.py": FASTAPI})
+
+    assert made.tables["project"]["dependencies"] == ["flask>=3", "gunicorn"]
+    assert "dependencies: Dockerfile:2: RUN pip install: 2 requirements" in made.report
+
+
 def test_data_enters_where_the_code_names_it(init):
     """Templates are opened by name; notes of the developers are not."""
     code = f'{FASTAPI}TEMPLATES = "templates/index.html"\n'
