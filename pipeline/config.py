@@ -30,7 +30,7 @@ class Config(Declared):
     groups: frozenset[str] = frozenset()
     """Names of `[dependency-groups]`."""
     indexes: tuple[str, ...] = ()
-    """URLs of `[[tool.uv.index]]`, e.g. the CPU index of torch: searched beside the main index."""
+    """URLs of `[[tool.uv.index]]`, e.g. the CPU index of torch: searched besides the main index."""
 
     @classmethod
     def parse(cls, pyproject: str) -> Self:

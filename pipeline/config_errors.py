@@ -1,4 +1,4 @@
-"""The sentences about a wrong pyproject.toml: file and line, key, found, expected, what to do."""
+"""Error messages about pyproject.toml: file and line, key, found, expected, fix."""
 
 import re
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Which values of a configuration contradict each other, each with what to do."""
+"""Contradictions between values of a configuration, each with its fix."""
 
 from collections.abc import Iterator
 from itertools import pairwise

@@ -163,7 +163,7 @@ class Builder:
         volume: str,
         sharing: dagger.CacheSharingMode = dagger.CacheSharingMode.SHARED,
     ) -> dagger.Container:
-        """Return a container with a cache volume, unless everything is to be downloaded anew."""
+        """Return a container with a cache volume, unless everything is to be downloaded again."""
         if self.fresh:
             return container
         return container.with_mounted_cache(at, dag.cache_volume(volume), sharing=sharing)

@@ -77,7 +77,7 @@ def entered(container: dagger.Container, registry: Registry) -> dagger.Container
 def is_absent(error: str) -> bool:
     """Return whether an engine's error says that a registry answered and has no such image.
 
-    Engines give only a text. One that also names a refusal is no answer: registries call private
+    Engines give only a text. One that also names a refusal is not an answer: registries call private
     repositories absent for who is not logged in.
     """
     return bool(ABSENT.search(error)) and not REFUSED.search(error)

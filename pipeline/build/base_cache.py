@@ -48,7 +48,7 @@ class BaseCache:
     async def kept(self, builder: Builder) -> Builder:
         """Return the builder on the cache's copy of its base; the copy is made where there is none.
 
-        Whatever fails is told on stderr, and the base comes from its own registry.
+        Whatever fails is reported on stderr, and the base comes from its own registry.
         """
         if builder.fresh:
             return builder
@@ -71,20 +71,20 @@ class BaseCache:
 
         """
         try:
-            told = await self._from(dag.container(), f":{key}").sync()
+            stored = await self._from(dag.container(), f":{key}").sync()
         except dagger.QueryError as error:
             if is_absent(str(error)):
                 return None
             raise
         try:
-            note = Note.model_validate_json(await told.file(NOTE).contents())
+            note = Note.model_validate_json(await stored.file(NOTE).contents())
         except (dagger.QueryError, ValidationError) as error:
             raise PipelineError(f"cache entry {key} is something else. Delete the tag {key}") from error
         self.cache.signing.require(key, note.signed_digest(), note.signature)
         return note
 
     async def _stored(self, key: str, builder: Builder) -> Note:
-        """Store the base as it is, then the note that vouches for it."""
+        """Store the base as it is, then the signed note about it."""
         compressed = dagger.ImageLayerCompression.Zstd
         published = await self._publish(builder.base(), f"{key}-image", compressed)
         note = Note(reference=await builder.reference(), digest=published.rpartition("@")[2])

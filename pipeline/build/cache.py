@@ -133,8 +133,8 @@ class RemoteCache:
             self.silent.add(self.registry.host)
 
     async def _taken(self, builder: Builder, key: str, seen: str = "") -> dagger.Directory | None:
-        """Return the entry of a key; an engine that asked once with these words remembers the answer."""
-        # Onto mounts: what is written there is kept as it is and is no layer of anything.
+        """Return the entry of a key; an engine that asked with these words before remembers the answer."""
+        # Onto mounts: what is written there is kept as it is and is in no layer.
         asking = steady_client(builder, self.registry).with_mounted_directory("/fetched", dag.directory())
         fetched = asking.with_env_variable("SEEN", seen).with_exec(self._command("take", key, "/fetched"))
         entry = json.loads(await fetched.stdout())

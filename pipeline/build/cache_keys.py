@@ -58,7 +58,7 @@ def layers_key(config: Config, variant: Variant, lock: Lock) -> CacheKey:
 
 
 def _locked(models_lock: str, name: str) -> Any:
-    """Return the lock's entry of a model; the whole text where it is no TOML, which the lock check tells."""
+    """Return the lock's entry of a model; the whole text where it is not TOML, which the lock check tells."""
     try:
         return tomllib.loads(models_lock).get("models", {}).get(name)
     except tomllib.TOMLDecodeError:

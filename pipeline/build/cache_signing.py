@@ -1,4 +1,4 @@
-"""Who vouches for what machines share: an ECDSA P-256 signature over a key and a digest.
+"""Signatures of the remote cache: ECDSA P-256 over a cache key and a digest.
 
 Judged in the module's own process: containers carry bytes and see no key, and even the base image that
 they run on can come from a cache, because nothing of it runs before this has said yes.
@@ -49,7 +49,7 @@ class CacheSigning:
             return cls(public, private)
         if private is None:
             raise PipelineError.of(
-                "--cache without a key: nobody vouches for what would be taken",
+                "--cache needs a key to verify entries",
                 expected="--cache-public-key to read, --cache-key to read and write",
                 do=f"Make a pair: {MAKE_KEY}",
             )
@@ -72,7 +72,7 @@ class CacheSigning:
         return base64.b64encode(raw).decode()
 
     def require(self, key: str, digest: str, signature: str) -> None:
-        """Check that the owner of the key vouches for a digest under a key.
+        """Check the signature of a digest under a cache key.
 
         Raises:
             PipelineError: no signature, or one by another key or about another entry.

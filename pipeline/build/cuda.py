@@ -17,7 +17,7 @@ WHEEL: Final = re.compile(
     r"nvidia-(cublas|cuda-(runtime|nvrtc|cupti)|cudnn|cufft|cufile|curand|cusolver|cusparse|cusparselt"
     r"|nccl|nvjitlink|nvshmem|nvtx)(-cu\d+)?$"
 )
-"""Distributions that hold CUDA libraries and nothing else. `nvidia-ml-py` is no such: it is Python."""
+"""Distributions that hold CUDA libraries and nothing else. `nvidia-ml-py` is not one: it is Python."""
 PACKAGES: Final = {
     "libcudart": "cuda-cudart-{release}",
     "libnvrtc": "cuda-nvrtc-{release}",

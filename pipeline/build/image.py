@@ -260,7 +260,7 @@ def unarchived(builder: Builder, found: dagger.Directory) -> dagger.Container:
 
 
 def installed_packages(builder: Builder, wheels: dagger.Directory) -> dagger.Directory:
-    """Return wheels installed into one folder that is put beside an image, never into it."""
+    """Return wheels installed into one folder that is mounted next to an image, never into it."""
     install = ["python3", "/programs/install_wheels.py", "--wheels", "/wheels", "--venv", VENV]
     return (
         builder.tools(*INSTALLER)

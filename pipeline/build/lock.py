@@ -84,7 +84,7 @@ class Lock:
             packages = tomllib.loads(text).get("packages", [])
         except tomllib.TOMLDecodeError as error:
             raise LockError.of(
-                f"{path}: {error}", expected="a TOML file", do="Make the lock anew."
+                f"{path}: {error}", expected="a TOML file", do="Create the lock again."
             ) from error
         lines = "".join(_pylock_line(package) for package in packages)
         return cls.parse(lines, path=path)

@@ -35,7 +35,7 @@ async def lock_of(
             one of them.
 
     Raises:
-        LockError: there is none, or a line of it is no pin with a hash.
+        LockError: there is none, or a line of it is not a pin with a hash.
 
     """
     path = f"requirements/{name}.txt"

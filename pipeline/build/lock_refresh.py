@@ -105,7 +105,7 @@ async def _container(project: Project) -> dagger.Container:
 
 
 def _compilations(config: Config, *, upgrade: bool) -> list[list[str]]:
-    """Return one uv command per lock file; tests are locked beside the first variant's pins."""
+    """Return one uv command per lock file; tests are locked with the first variant's pins."""
     compile_all = [*COMPILE, "--no-emit-index-url", "--python-version", config.service.python]
     compile_all += ["--upgrade"] * upgrade
     commands = []

@@ -26,7 +26,7 @@ MODELS: Final = "models"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hub:
-    """Where models are fetched from, beside what models.lock names."""
+    """Where models are fetched from, besides what models.lock names."""
 
     endpoint: str = ""
     """Base URL of the hub or a mirror of it; "" for the public one."""
@@ -104,7 +104,7 @@ class ModelBuilder:
         )
 
     def fresh_lock(self, pyproject: dagger.File, now: str) -> dagger.File:
-        """Return models.lock made anew from what the project declares; every model is fetched."""
+        """Return models.lock created again from what the project declares; every model is fetched."""
         lock = ["python3", "-m", "models.lock", "--pyproject", "/in/pyproject.toml"]
         return (
             self._fetcher()

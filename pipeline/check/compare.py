@@ -114,10 +114,10 @@ async def _own_side(project: Project, source: dagger.Directory, wanted: Comparis
     builder = replace(project.builder, fresh=wanted.now if wanted.cold else "")
 
     async def built(of: dagger.Directory) -> tuple[dagger.Container, float]:
-        begun = time.monotonic()
+        started = time.monotonic()
         built_again = await Project.of(of, builder, project.hub)
         image = (await build_image(built_again, wanted.variant, Base.SMALL)).container
-        return await image.sync(), time.monotonic() - begun
+        return await image.sync(), time.monotonic() - started
 
     image, cold = await built(project.source)
     _, warm = await built(project.source)
@@ -126,8 +126,8 @@ async def _own_side(project: Project, source: dagger.Directory, wanted: Comparis
 
 
 async def _timed(image: dagger.Container) -> tuple[dagger.Container, float]:
-    begun = time.monotonic()
-    return await image.sync(), time.monotonic() - begun
+    started = time.monotonic()
+    return await image.sync(), time.monotonic() - started
 
 
 async def _edited(project: Project, now: str) -> dagger.Directory:
@@ -180,12 +180,12 @@ async def _vulnerabilities(
         bill = (await software_lists(project.builder, replace(listed, image=image))).file(CYCLONEDX)
         config = project.config.service.scan
         found = await findings(project.builder, Question(bill=bill), wanted.advisories, config, wanted.now)
-        told = json.loads(await found.file("findings.json").contents())
-        parts = [part["part"] for part in told["coverage"] if part["status"] == "scanned"]
+        report = json.loads(await found.file("findings.json").contents())
+        parts = [part["part"] for part in report["coverage"] if part["status"] == "scanned"]
         if not parts:
-            return {"reason": f"not scanned: {told['coverage'][0]['reason']}"}
+            return {"reason": f"not scanned: {report['coverage'][0]['reason']}"}
         counted |= {
-            name: len(told["findings"]),
+            name: len(report["findings"]),
             "reason": f"{' and '.join(parts)} packages, by these records",
         }
     return counted

@@ -56,7 +56,7 @@ async def layer_audit(
 ) -> dagger.Directory:
     """Return layers.json, layers.txt and layers.svg: contents and waste of each layer, and a map.
 
-    Wasted is what a later layer writes again or removes, and what lies at two paths; each such file is
+    Wasted is what a later layer writes again or removes, and what is at two paths; each such file is
     named with the command that made it.
 
     Args:

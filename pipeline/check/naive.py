@@ -53,7 +53,7 @@ class Naive:
         image = dag.container().from_(self.base)
         if fresh:
             image = image.with_env_variable("WHEELHOUSE_FRESH", fresh)
-        # Debian's own Python refuses to install beside or over its packages; the official images do not.
+        # Debian's own Python refuses to install next to or over its packages; the official images do not.
         for name in DEBIAN_PIP:
             image = image.with_env_variable(name, "1")
         image = image.with_exec(["sh", "-c", APT.format(packages=" ".join(self.packages))])

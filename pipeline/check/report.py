@@ -119,7 +119,7 @@ def _line(failure: Mapping[str, Any]) -> str:
 def _facts(
     outcomes: Sequence[Outcome], run: CiRun, context: ReportContext, carried: Collection[Variant]
 ) -> dict[str, Any]:
-    """Return what programs/report reads; carried are the images whose records lie beside the findings."""
+    """Return what programs/report reads; carried are the images whose records are next to the findings."""
     return {
         "version": VERSION,
         "service": context.config.project.name,
@@ -149,7 +149,7 @@ def _step_facts(outcome: Outcome, place: Place, arguments: Mapping[str, str]) ->
 def _arguments(outcome: Outcome, run: CiRun, *, carried: bool) -> dict[str, str]:
     """Return the flags with which a step does the same again; what is the default is "".
 
-    Where the caller's records of advisories lie is not known here. What a scan read of them is in the
+    Where the caller's records of advisories are is not known here. What a scan read of them is in the
     report, and the line takes it from there.
     """
     # `compare` knows one base only.

@@ -34,7 +34,7 @@ async def privileges_refusal(builder: Builder) -> str:
 async def _refusal(builder: Builder, special: dagger.Container) -> str:
     """Return what the engine says to a command that does nothing but ask for something special.
 
-    The same command without it must run: else the engine refuses everything, and that is no answer.
+    The same command without it must run: else the engine refuses everything, and that is not an answer.
     """
     await builder.base().with_exec([*NOTHING]).sync()
     try:

@@ -150,7 +150,7 @@ def supervised(subject: TestInput) -> dagger.Service:
 
 
 async def _own_tests(builder: Builder, subject: TestInput) -> TestRun:
-    """Run the service's tests inside the image, the development dependencies mounted beside it."""
+    """Run the service's tests inside the image, the development dependencies mounted next to it."""
     tests = subject.config.service.tests
     if not tests:
         return _not_run("tests", "the service declares no `tests`")

@@ -44,7 +44,7 @@ def _packed(git: Path, name: bytes) -> bytes:
 
 
 def _offset(index: bytes, name: bytes) -> int | None:
-    """Return where an object lies in the pack, or None when it is not in it."""
+    """Return where an object is in the pack, or None when it is not in it."""
     fanout = struct.unpack_from(f">{FANOUT}I", index, 8)
     names = 8 + 4 * FANOUT
     first = fanout[name[0] - 1] if name[0] else 0

@@ -1,4 +1,4 @@
-"""Compile the pins that have no wheel for this Python, anew: pip's cache of earlier builds is not asked.
+"""Compile the pins that have no wheel for this Python again: pip's cache of earlier builds is not asked.
 
 A build that only works because an older one left its wheel behind would fail on the next machine.
 

@@ -38,7 +38,7 @@ class Packages:
         return [_canonical(str(path)) for path in listed if path.is_symlink() or path.is_file()]
 
     def checksums(self, name: str) -> str:
-        """Return the md5sums record of a package, which scanners read beside its stanza."""
+        """Return the md5sums record of a package, which scanners read next to its stanza."""
         records = [*(ADMIN / "info").glob(f"{name}.md5sums"), *(ADMIN / "info").glob(f"{name}:*.md5sums")]
         return "".join(record.read_text() for record in records)
 

@@ -1,6 +1,6 @@
 """Run a service again whenever its source changes, and bring changes to it.
 
-    live.py run FOLDER COMMAND…      start COMMAND in FOLDER; start it anew when a file below changes
+    live.py run FOLDER COMMAND…      start COMMAND in FOLDER; restart it when a file below changes
     live.py send FROM TO             make TO equal to FROM, touching only files that differ
 
 The two run in different containers that share a volume: `send` is what an edit on the laptop becomes.
@@ -37,7 +37,7 @@ def run(folder: Path, command: list[str]) -> int:
             time.sleep(POLL_S)
             if (now := state(folder)) != seen:
                 changed = sorted({path for path, _, _ in seen ^ now})
-                print(f"changed: {', '.join(changed[:5])}; starting anew", file=sys.stderr, flush=True)
+                print(f"changed: {', '.join(changed[:5])}; restarting", file=sys.stderr, flush=True)
                 stop(process)
                 process = subprocess.Popen(command, cwd=folder)
                 seen = now
@@ -80,7 +80,7 @@ def send(source: Path, target: Path) -> int:
     changed = [name for name in wanted if not _same(source / name, target / name)]
     for name in changed:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
-        # Beside it first: the service never reads half a file.
+        # A neighbour first: the service never reads half a file.
         fresh = (target / name).with_name(f".{name.name}.new")
         shutil.copyfile(source / name, fresh)
         fresh.replace(target / name)

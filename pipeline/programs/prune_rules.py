@@ -15,11 +15,11 @@ class Rule:
     contains: str = ""
     """Regular expression that a file must contain to be dropped; "" for any file."""
     specific: bool = False
-    """Written for one package after reading it: that its code names a data file is no reason to keep it."""
+    """Written for one package after reading it: a data file that its code names may still go."""
     offered_by: tuple[str, ...] = ()
     """Modules that load on request what the rule drops and do not use it: no reason to keep it."""
     scripts: tuple[str, ...] = ()
-    """Console scripts that go with the rule: their entry points are no reason to keep a module."""
+    """Console scripts that go with the rule: their entry points are not a reason to keep a module."""
 
 
 SYMBOLS = "symbols"

@@ -99,7 +99,7 @@ RULES: dict[str, tuple[tuple[str, ...], str]] = {
         ),
         "packages are installed before the image exists",
     ),
-    "python-bytecode": ((r".*/__pycache__/", r".*\.pyc$"), "compiled anew, valid whatever the file times"),
+    "python-bytecode": ((r".*/__pycache__/", r".*\.pyc$"), "recompiled, valid whatever the file times"),
     SOURCES: ((), "sources of the standard library, whose bytecode is complete; saves 9 MB"),
 }
 """Name -> (patterns of absolute paths, reason). A service switches one off with `keep = ["name"]`."""

@@ -62,25 +62,25 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
 
 def _start(options: argparse.Namespace) -> dict[str, float]:
     """Return what one start took."""
-    begun = time.monotonic()
+    started = time.monotonic()
     process = subprocess.Popen(
         options.command, stdout=sys.stderr.fileno(), stderr=sys.stderr.fileno(), start_new_session=True
     )
     try:
-        found = {"ready_s": _until_ready(process, options.port, options.ready, begun)}
+        found = {"ready_s": _until_ready(process, options.port, options.ready, started)}
         if options.embed:
             model = _model(options.port)
             _embed(options.port, model)
-            found["embedding_s"] = time.monotonic() - begun
+            found["embedding_s"] = time.monotonic() - started
         found["peak_bytes"] = sum(_peak_bytes(pid) for pid in _family(process.pid))
         return found
     finally:
         _stop(process)
 
 
-def _until_ready(process: "subprocess.Popen[bytes]", port: int, path: str, begun: float) -> float:
+def _until_ready(process: "subprocess.Popen[bytes]", port: int, path: str, started: float) -> float:
     status = 0
-    while time.monotonic() - begun < WITHIN_S:
+    while time.monotonic() - started < WITHIN_S:
         if process.poll() is not None:
             raise ValueError(f"the command ended with exit code {process.returncode} before it was ready")
         try:
@@ -88,7 +88,7 @@ def _until_ready(process: "subprocess.Popen[bytes]", port: int, path: str, begun
         except (OSError, http.client.HTTPException):
             status = 0
         if status == http.HTTPStatus.OK:
-            return time.monotonic() - begun
+            return time.monotonic() - started
         time.sleep(EVERY_S)
     raise TimeoutError(f"{path} answered {status or 'nothing'} for {WITHIN_S} s, 200 expected")
 

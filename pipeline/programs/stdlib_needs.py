@@ -29,7 +29,7 @@ def needed_modules(site: Path | None, dropped: Callable[[Path], bool]) -> dict[P
     gone = {name: path for name, path in stdlib.items() if dropped(path)}
     tops = {name.partition(".")[0] for name in gone}
     found: dict[Path, str] = {}
-    # Programs such as `python -m asyncio` are no modules that a service imports.
+    # Programs such as `python -m asyncio` are not modules that a service imports.
     kept = [(name, path) for name, path in stdlib.items() if name not in gone and path.stem != "__main__"]
     queue = [(name, path, False) for name, path in kept if path.suffix == ".py"]
     if site:

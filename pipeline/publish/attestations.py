@@ -143,7 +143,7 @@ async def _provenance(checked: CheckedImage, digest: str, release: Release, sbom
 
 
 def _settings(project: Project) -> dict[str, str]:
-    """Return the flags that the project is built with; logins are no part of it."""
+    """Return the flags that the project is built with; logins are not part of it."""
     builder = project.builder
     return {
         "cuda-base": builder.cuda_image,

@@ -31,7 +31,7 @@ class PublishOptions:
 
     @property
     def arguments(self) -> dict[str, str]:
-        """Return the arguments that the provenance names; logins and keys are no part of it."""
+        """Return the arguments that the provenance names; logins and keys are not part of it."""
         wishes, known = self.wishes, self.advisories
         words = {
             "address": self.registry.address,

@@ -50,7 +50,7 @@ def signed(builder: Builder, statements: Mapping[str, str], key: dagger.Secret, 
         builder: the base image.
         statements: name -> in-toto statement as JSON; the bundle is `<name>.sigstore.json`.
         key: PEM of an ECDSA P-256 private key; seen only by the process that signs.
-        now: any text that differs from call to call. A secret's value is no part of what an engine
+        now: any text that differs from call to call. A secret's value is not part of what an engine
             caches by: without it another key would get the bundle of the first.
 
     Raises:

@@ -164,7 +164,7 @@ def _require_tag(tag: str) -> None:
         raise PipelineError.of(
             f"tag {shown}",
             expected=f"at most {LONGEST} letters, digits, '_', '.' or '-', the first no '.' or '-'",
-            do="Mend --tags.",
+            do="Fix the value of --tags.",
         )
 
 

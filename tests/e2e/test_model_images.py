@@ -200,7 +200,7 @@ def test_every_model_loads_without_network_writing_or_looking_elsewhere(
 
 
 def elsewhere(lines: list[str], folder: str) -> set[str]:
-    """Return the paths looked up during the load of a model that are no part of it."""
+    """Return the paths looked up during the load of a model that are not part of it."""
     name = folder.rpartition("/")[2]
     begin, end = (
         next(i for i, line in enumerate(lines) if f"/mark/{w}/{name}" in line) for w in ("begin", "end")

@@ -164,7 +164,7 @@ def test_a_cache_without_a_key_is_refused(proxy: Proxy, tmp_path: Path) -> None:
     done = run_session(tmp_path, THROUGH)
 
     assert done.returncode != 0
-    assert "--cache without a key" in done.stderr
+    assert "--cache needs a key" in done.stderr
     assert "openssl genpkey" in done.stderr
 
 

@@ -98,7 +98,7 @@ def test_a_private_key_is_in_no_text(ours: CacheSigning) -> None:
 
 def test_no_key_at_all_is_refused() -> None:
     """Nobody would vouch for what is taken: the message says how to make a key."""
-    with pytest.raises(PipelineError, match=r"--cache without a key.*openssl genpkey"):
+    with pytest.raises(PipelineError, match=r"--cache needs a key.*openssl genpkey"):
         CacheSigning.by()
 
 

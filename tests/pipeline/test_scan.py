@@ -109,7 +109,7 @@ def test_a_scanner_that_dies_without_a_report_fails_the_gate(tmp_path: Path):
     """A network that ends in the middle of a scan gives failures with names, not a missing file."""
     done = run_session(tmp_path, LIST + DYING)
 
-    assert "python: not scanned: grype.json is no JSON report of grype" in done.stdout, done.stderr
+    assert "python: not scanned: grype.json is not a JSON report of grype" in done.stdout, done.stderr
     assert "changelogs: SourceError: no route" in done.stdout
 
 

@@ -217,7 +217,7 @@ def test_a_command_that_is_a_shell_script_is_refused(select):
 
 
 def test_a_package_of_which_nothing_is_left_is_refused(select):
-    """An image without its code is no image."""
+    """An image without its code is not an image."""
     found = select({".gitignore": "app/\n", "app/m.py": ""})
 
     assert found.code == 1

@@ -4,7 +4,7 @@
 
 IN has facts.json (variant, seconds, starts, vulnerabilities) and naive/ and ours/ with image.tar and
 edited.tar each, OCI archives with zstd layers. Writes compare.json, compare.txt, compare.svg,
-Dockerfile.naive and the audit of the naive image's layers. Exit status 2 when an archive is no image;
+Dockerfile.naive and the audit of the naive image's layers. Exit status 2 when an archive is not an image;
 stderr says why.
 """
 
@@ -25,7 +25,7 @@ from compare.table import table
 
 
 def main() -> int:
-    """Return 0, or 2 when there is no image to compare."""
+    """Return 0, or 2 when there is not an image to compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--in", dest="given", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)

@@ -25,7 +25,7 @@ class Entry:
     path: str
     """Without a leading slash."""
     size_bytes: int
-    """0 for links, hard ones too: their bytes lie elsewhere."""
+    """0 for links, hard ones too: their bytes are elsewhere."""
     sha256: str = ""
     """Digest of the contents; "" for links."""
 

@@ -4,7 +4,7 @@
 
 Both are OCI archives of one image: RAW with uncompressed layers, ZSTD with zstd layers. FILE is a JSON
 object, absolute folder -> what made the layers that hold nothing else; the history names the others.
-Writes layers.json, layers.txt and layers.svg. Exit status 2 when RAW is no image; stderr says why.
+Writes layers.json, layers.txt and layers.svg. Exit status 2 when RAW is not an image; stderr says why.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from layers.waste import merge
 
 
 def main() -> int:
-    """Return 0, or 2 when there is no image to audit."""
+    """Return 0, or 2 when there is not an image to audit."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("--raw", "--zstd", "--out"):
         parser.add_argument(name, type=Path, required=True)

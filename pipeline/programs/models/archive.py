@@ -133,7 +133,7 @@ def _opened(archive: Path) -> Iterator[tuple[list[Member], _Read]]:
         def read(name: str) -> IO[bytes]:
             stream = opened_tar.extractfile(names[name])
             if stream is None:
-                raise SourceError(f"{name} is no file in the archive")
+                raise SourceError(f"{name} is not a file in the archive")
             return stream
 
         yield [Member(i.name, i.size, None, i.isreg() or i.isdir()) for i in infos], read

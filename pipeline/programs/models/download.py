@@ -30,7 +30,7 @@ Answer = TypeVar("Answer")
 
 
 class TransientError(SourceError):
-    """A failure that another try may mend; `wait_s` is what the server asked for."""
+    """A failure that another try may fix; `wait_s` is what the server asked for."""
 
     def __init__(self, message: str, *, wait_s: float = 0.0, reached: bool = True) -> None:
         super().__init__(message)

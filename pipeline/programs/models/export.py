@@ -2,7 +2,7 @@
 
 `python -m models.export --model-dir /in --recipe onnx-int8 --out /layer/models/minilm --layer /layer`
 
-OUT gets the files that an image ships. The gate's numbers are no part of a layer: their last digits differ
+OUT gets the files that an image ships. The gate's numbers are not part of a layer: their last digits differ
 between processors. With --layer every time below that folder is fixed.
 """
 
@@ -37,7 +37,7 @@ from models.session import Session, tokenise
 from models.tokenizer import prepared_tokenizer, text_length
 
 REPORT = "report.json"
-NO_REFERENCE = "Skipped: no safetensors beside the ready-made model to compare it with"
+NO_REFERENCE = "Skipped: no safetensors next to the ready-made model to compare it with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What every ONNX export reads beside the weights."""
+    """What every ONNX export reads besides the weights."""
 
     encoder: Encoder
     pooling: Pooling
@@ -123,7 +123,7 @@ def export_checkpoint(job: Job) -> dict[str, Any]:
 
 
 def export_ready(job: Job, ready: ReadyModel) -> dict[str, Any]:
-    """Take ONNX as it is, held against float32 where safetensors lie beside it."""
+    """Take ONNX as it is, held against float32 where safetensors are next to it."""
     setup = Setup.load(job.directory, describe_encoder(read_json(job.directory / "config.json")))
     shutil.copyfile(ready.path, job.stage / MODEL_FILE)
     for path in ready.weights:
@@ -166,7 +166,7 @@ def _precision(setup: Setup, recipe: str, reference: Any) -> Precision:
 
 
 def _describe_to_runtime(job: Job, setup: Setup, signature: dict[str, Any]) -> None:
-    """Write tokenizer.json and config.json beside the model."""
+    """Write tokenizer.json and config.json next to the model."""
     setup.tokenizer.save(str(job.stage / "tokenizer.json"), pretty=False)
     files = sorted(path for path in job.stage.rglob("*") if path.is_file())
     pooling = {"pooling": setup.pooling.mode, "normalize": setup.pooling.normalize}

@@ -75,7 +75,7 @@ def model_bytes(model: Any) -> bytes:
 
 
 def save_model(model: Any, directory: Path) -> int:
-    """Write model.onnx with its weights beside it; return the bytes of both.
+    """Write model.onnx with its weights next to it; return the bytes of both.
 
     Weights in a file of their own are mapped into memory instead of read: for MiniLM the peak falls from
     192 to 107 MB in float32 and from 92 to 75 MB in int8, and the session is there in half the time.

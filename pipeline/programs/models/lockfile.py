@@ -84,7 +84,7 @@ def load_lock(path: Path) -> dict[str, LockedModel]:
     """Read models.lock.
 
     Raises:
-        ModelError: the file is missing, is no TOML, or an entry lacks a value or holds a wrong one.
+        ModelError: the file is missing, is not TOML, or an entry lacks a value or holds a wrong one.
 
     """
     try:

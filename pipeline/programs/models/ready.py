@@ -88,7 +88,7 @@ def _weights(path: Path, model: Any) -> list[Path]:
     places = sorted({entry.value for entry in entries if entry.key == "location"})
     for place in places:
         if not is_inside(place) or not (path.parent / place).resolve().is_relative_to(path.parent.resolve()):
-            raise UnsafeFile(f"{path.name}: weights at {place!r}, expected a file beside the model.")
+            raise UnsafeFile(f"{path.name}: weights at {place!r}, expected a file next to the model.")
         if not (path.parent / place).is_file():
             raise ModelError(f"{path.name}: its weights {place!r} are missing. Add them to the files.")
     return [path.parent / place for place in places]

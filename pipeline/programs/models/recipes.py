@@ -6,4 +6,4 @@ EXPORTER: Final = "1"
 """Version of the recipes; changes when the exported bytes change."""
 RECIPES: Final = ("onnx-fp32", "onnx-fp16", "onnx-int8", "hub", "files")
 PROVENANCE: Final = "provenance.json"
-"""File beside a fetched or exported model that says what it is."""
+"""File next to a fetched or exported model that says what it is."""

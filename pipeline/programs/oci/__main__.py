@@ -177,7 +177,7 @@ def _add_local(verbs: Verbs) -> None:
         verb.add_argument("folder", type=Path, help="what is stored or was taken")
         verb.add_argument("tree", type=Path)
         if run is _unpack:
-            verb.add_argument("digest", help="sha256:… that somebody vouched for")
+            verb.add_argument("digest", help="sha256:… of the signed digest")
         verb.set_defaults(run=run)
 
 

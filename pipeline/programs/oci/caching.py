@@ -60,7 +60,7 @@ class Cache:
         """Fetch the entry of a key for `unpacked`; None where there is none.
 
         Raises:
-            CorruptError: it is no cache entry, or its bytes are not those of its digest.
+            CorruptError: it is not a cache entry, or its bytes are not those of its digest.
 
         """
         try:
@@ -87,7 +87,7 @@ def packed(tree: Path, folder: Path) -> str:
 
 
 def unpacked(folder: Path, digest: str, out: Path) -> None:
-    """Unpack what `Cache.pull` fetched, if it is what somebody vouched for.
+    """Unpack what `Cache.pull` fetched, if its digest is the signed one.
 
     Raises:
         CorruptError: the bytes are others.

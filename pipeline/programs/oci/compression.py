@@ -58,17 +58,17 @@ class _Gzip:
     deflate: Any
     checksum: int = 0
     length: int = 0
-    begun: bool = False
+    started: bool = False
 
     def compress(self, data: bytes, /) -> bytes:
-        head = b"" if self.begun else GZIP_HEADER
-        self.begun = True
+        head = b"" if self.started else GZIP_HEADER
+        self.started = True
         self.checksum = zlib.crc32(data, self.checksum)
         self.length += len(data)
         return head + bytes(self.deflate.compress(data))
 
     def flush(self) -> bytes:
-        head = b"" if self.begun else GZIP_HEADER
+        head = b"" if self.started else GZIP_HEADER
         tail = self.checksum.to_bytes(4, "little") + (self.length & 0xFFFFFFFF).to_bytes(4, "little")
         return head + bytes(self.deflate.flush()) + tail
 

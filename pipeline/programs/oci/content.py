@@ -141,7 +141,7 @@ class Layout:
         return Blob(descriptor["digest"], descriptor["size"], path)
 
     def path(self, digest: str) -> Path:
-        """Return where a blob lies."""
+        """Return the path of a blob."""
         return self.folder / "blobs" / digest.replace(":", "/")
 
 

@@ -94,7 +94,7 @@ class PlannedImage:
         """
         immutable, moving = tuple(document.get("immutable") or ()), tuple(document.get("moving") or ())
         if wrong := [tag for tag in (*immutable, *moving) if not TAG.fullmatch(tag)]:
-            raise RegistryError(f"tag {wrong[0]!r}; expected {TAG.pattern}. Mend it")
+            raise RegistryError(f"tag {wrong[0]!r}; expected {TAG.pattern}. Fix it")
         folder = document.get("referrers")
         artifacts = tuple(Artifact.read_all(Path(folder))) if folder else ()
         return cls(document["name"], Layout(Path(document["layout"])), immutable, moving, artifacts)

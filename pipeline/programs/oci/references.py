@@ -39,7 +39,7 @@ class RepositoryName:
         if not _PATH.fullmatch(path):
             raise RegistryError(
                 f"repository {text!r}; expected HOST/PATH in lower case without tag or digest, "
-                "e.g. ghcr.io/me/app. Mend the address"
+                "e.g. ghcr.io/me/app. Fix the address"
             )
         return cls(domain, path)
 
@@ -76,7 +76,7 @@ def split_reference(text: str) -> tuple[RepositoryName, str]:
         tag = digest
     if not (DIGEST.fullmatch(tag) or TAG.fullmatch(tag)):
         raise RegistryError(
-            f"reference {text!r}; expected REPOSITORY:TAG or REPOSITORY@sha256:<64 hex>. Mend it"
+            f"reference {text!r}; expected REPOSITORY:TAG or REPOSITORY@sha256:<64 hex>. Fix it"
         )
     return RepositoryName.parse(head), tag
 

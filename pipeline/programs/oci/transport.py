@@ -45,7 +45,7 @@ class Request:
     body: bytes | IO[bytes] | None = None
     """A stream is read from its start at each try; its Content-Length is in the headers."""
     stays: bool = False
-    """Whether a redirect to another host is no answer."""
+    """Whether a redirect to another host is not an answer."""
 
     @property
     def longest_silence_s(self) -> float:
@@ -254,7 +254,7 @@ def _detail(error: urllib.error.HTTPError) -> str:
 def _unreachable(base: str, reason: object) -> RegistryError:
     if isinstance(reason, ssl.SSLCertVerificationError):
         return RegistryError(
-            f"{base}: the certificate is not trusted ({reason.verify_message}). Pass --ca-file or mend it"
+            f"{base}: the certificate is not trusted ({reason.verify_message}). Pass --ca-file or fix it"
         )
     if isinstance(reason, ssl.SSLError) and not isinstance(reason, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return RegistryError(

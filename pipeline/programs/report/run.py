@@ -27,7 +27,7 @@ def main() -> int:
     facts = json.loads((options.given / "facts.json").read_text())
     if facts.get("version") != VERSION:
         print(
-            f"no report: facts of version {facts.get('version')!r}; expected {VERSION}. Run `ci` anew.",
+            f"no report: facts of version {facts.get('version')!r}; expected {VERSION}. Run `ci` again.",
             file=sys.stderr,
         )
         return 2

@@ -17,7 +17,7 @@ from sbom.wheels import compiled_wheels, installed_wheels, wheel_files
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
-    """What is known beside the image's files."""
+    """What is known besides the image's files."""
 
     labels: dict[str, str] = field(default_factory=dict)
     """Labels of the image."""

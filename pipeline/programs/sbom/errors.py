@@ -2,7 +2,7 @@
 
 
 class FactsError(Exception):
-    """The image or a text beside it does not say what the list must say."""
+    """The image or a text given with it does not say what the list must say."""
 
 
 class UnlistedImageError(FactsError):

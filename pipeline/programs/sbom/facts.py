@@ -67,9 +67,9 @@ class Bill:
     components: tuple[Component, ...]
     """Sorted by reference."""
     rootfs_sha256: str
-    """Digest of the paths and contents beside the service's own code: binds the list to the image."""
+    """Digest of the paths and contents other than the service's own code: binds the list to the image."""
     files: int
-    """Files and links beside the service's own code."""
+    """Files and links other than the service's own code."""
     unowned: tuple[str, ...] = ()
     """Paths that belong to no component, sorted."""
     epoch: int = field(default=0)

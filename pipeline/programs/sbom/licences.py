@@ -56,7 +56,7 @@ EXCEPTIONS: Final = frozenset({"LLVM-exception", "GCC-exception-3.1", "Classpath
 
 
 def expression(text: str) -> str:
-    """Return the text as an SPDX expression, "" when a word of it is no known identifier."""
+    """Return the text as an SPDX expression, "" when a word of it is not a known identifier."""
     normal = " ".join(text.replace("/", " OR ").split())
     words = [word for word in WORDS.split(normal) if word]
     for word in words:

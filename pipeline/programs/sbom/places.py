@@ -1,4 +1,4 @@
-"""What an image holds beside packages: models, the interpreter, the service, files of the pipeline."""
+"""What an image contains besides packages: models, the interpreter, the service, files of the pipeline."""
 
 import hashlib
 import json

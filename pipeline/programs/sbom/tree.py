@@ -68,7 +68,7 @@ class Tree:
 
     @property
     def foundation(self) -> list[str]:
-        """Return every path beside the service's own code, sorted."""
+        """Return every path other than the service's own code, sorted."""
         return [path for path in self.paths if not path.startswith(APP)]
 
     @cached_property

@@ -24,7 +24,7 @@ INFO: Final = re.compile(r"^(?P<site>.*/(?:site|dist)-packages)/(?P<info>[^/]+\.
 ENVIRONMENT: Final = "/opt/venv/"
 MODULE: Final = re.compile(r"^/opt/venv/.*/site-packages/[^/]+/.*\.(py|so)$")
 COMPILED: Final = "built.txt"
-"""File beside the wheels that names those compiled here."""
+"""File next to the wheels that names those compiled here."""
 SHORT_LICENCE: Final = 64
 """Longer License fields hold the licence's whole text, not its name."""
 
@@ -151,7 +151,7 @@ def wheel_files(folder: Path | None, allowed: dict[str, set[str]]) -> dict[Any, 
         if path.name not in compiled and digest not in allowed.get(name, set()):
             wrong.append(f"{path.name}: sha256 {digest}; expected one of {sorted(allowed.get(name, ()))}")
     if wrong:
-        raise SwappedWheelError("\n".join([*wrong, "The lock allows none of these: make the wheels anew."]))
+        raise SwappedWheelError("\n".join([*wrong, "The lock allows none of these: build the wheels again."]))
     return files
 
 
@@ -185,7 +185,7 @@ def _installed(tree: Tree, site: str, info: str) -> Installed:
     folder = f"{site}/{info}"
     metadata = email.message_from_string(tree.text(f"{folder}/METADATA"))
     if not metadata["Name"] or not metadata["Version"]:
-        raise FactsError(f"{folder}/METADATA has no Name or Version; expected both. Make the image anew.")
+        raise FactsError(f"{folder}/METADATA has no Name or Version; expected both. Build the image again.")
     rows = csv.reader(tree.text(f"{folder}/RECORD").splitlines())
     recorded = {posixpath.normpath(posixpath.join(site, row[0])) for row in rows if row}
     own = {path for path in tree.paths if path.startswith(f"{folder}/")}

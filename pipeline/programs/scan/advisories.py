@@ -148,7 +148,7 @@ def _by_ecosystem(
     for entry in record.get("affected") or []:
         package = entry.get("package", {})
         if not isinstance(package, dict):
-            raise AdvisoryDataError(f"{where}: `package` is no object; expected {EXPECTED}.")
+            raise AdvisoryDataError(f"{where}: `package` is not an object; expected {EXPECTED}.")
         ecosystem, _, release = str(package.get("ecosystem", "")).partition(":")
         name = str(package.get("name", ""))
         if ecosystem.lower() == PYPI.lower():
@@ -210,7 +210,8 @@ def _members(place: Path) -> Iterator[tuple[str, bytes]]:
                     yield f"{place.name}: {member.filename}", archive.read(member)
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
         raise AdvisoryDataError(
-            f"{place.name} is no whole zip: {error}; expected {EXPECTED}. Fetch the data again."
+            f"{place.name} is not a valid zip archive (truncated or corrupt): {error}; "
+            f"expected {EXPECTED}. Fetch the data again."
         ) from error
 
 

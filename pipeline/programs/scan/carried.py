@@ -17,7 +17,7 @@ from scan.index import opened
 from scan.sbom import Bill
 
 CARRIED: Final = "advisories.json"
-"""Beside the findings; OSV records, as --advisories-file takes them."""
+"""Next to the findings; OSV records, as --advisories-file takes them."""
 
 
 def write_carried(bill: Bill, advisories: Path, now: datetime, out: Path) -> None:

@@ -36,7 +36,7 @@ class _Part:
     newest: datetime | None = None
     control: str = ""
     missing: str = ""
-    """Why there is no answer; "" where there is one."""
+    """Why there is not an answer; "" where there is one."""
     broken: bool = False
     """Whether what was found cannot be trusted; False where nothing was found."""
 

@@ -4,7 +4,7 @@ ScanError
 ├── BillError           the software list cannot be read, or belongs to another image
 ├── AdvisoryDataError   the advisory data is empty, junk, truncated or of another format
 │   └── AbsentDataError the advisory data is good, and of other ecosystems
-└── PolicyError         the policy is no JSON object of the known keys
+└── PolicyError         the policy is not a JSON object of the known keys
 """
 
 

@@ -66,7 +66,7 @@ def ignore_for(finding: Finding, ignores: list[Ignore]) -> Ignore | None:
 
 
 def _blindness(coverage: Coverage, policy: Policy, today: date) -> Iterator[str]:
-    """Yield why a part of the scan is no evidence."""
+    """Yield why a part of the scan is not evidence."""
     part = coverage.part
     if coverage.status == "failed":
         yield f"{part}: not scanned: {coverage.reason}"

@@ -30,7 +30,7 @@ def scan_grype(
         control = any(_is_control(one) for one in matches)
         version = str(document["descriptor"]["version"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"{report.name} is no JSON report of grype: {error!r}"
+        reason = f"{report.name} is not a JSON report of grype: {error!r}"
         return Coverage(part="python", status="failed", reason=reason, expected=len(expected)), [], []
     name = " ".join(ADDED)
     coverage = Coverage(

@@ -25,7 +25,7 @@ RECORDS = "records"
 """One file: an engine stores 1,500 small ones more slowly than it finds a place in a large one."""
 LONGEST_SUMMARY = 300
 READ = ("id", "modified", "aliases", "upstream", "severity", "database_specific", "summary")
-"""What a scan reads of a record beside the entry that is about the package (match, severity, carried)."""
+"""What a scan reads of a record besides the entry that is about the package (match, severity, carried)."""
 
 
 def main() -> int:
@@ -76,7 +76,7 @@ def open_index(folder: Path, ecosystem: str = PYPI) -> Advisories:
     """Return the records of an index; those of a package are read when it is asked for.
 
     Raises:
-        AdvisoryDataError: the data was refused when the index was made, or this is no index.
+        AdvisoryDataError: the data was refused when the index was made, or this is not an index.
 
     """
     try:
@@ -92,7 +92,7 @@ def open_index(folder: Path, ecosystem: str = PYPI) -> Advisories:
         return Ecosystems(indexed)[ecosystem]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AdvisoryDataError(
-            f"{folder} is no index of advisories: {error!r}; expected what scan.index writes."
+            f"{folder} is not an index of advisories: {error!r}; expected what scan.index writes."
         ) from error
 
 
@@ -125,7 +125,9 @@ class _Packages(Mapping[str, Sequence[Entry]]):
                 records.seek(start)
                 entries = json.loads(records.read(length))
         except (OSError, ValueError) as error:
-            raise AdvisoryDataError(f"{name} of the index cannot be read: {error}. Make it anew.") from error
+            raise AdvisoryDataError(
+                f"{name} of the index cannot be read: {error}. Create it again."
+            ) from error
         return [(record, affected) for record, affected in entries]
 
     def __iter__(self) -> Iterator[str]:

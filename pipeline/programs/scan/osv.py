@@ -31,7 +31,7 @@ def scan_osv(bill: Bill, report: Path, lock: str, now: datetime) -> tuple[Covera
         data = _records(packages)
         found = match(components, data)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"{report.name} is no JSON report of osv-scanner: {error!r}"
+        reason = f"{report.name} is not a JSON report of osv-scanner: {error!r}"
         return Coverage(part="python", status="failed", reason=reason, expected=len(expected)), [], []
     name, version, advisory = ADDED
     added = match([Component(name, version, f"pkg:pypi/{name}@{version}")], data)

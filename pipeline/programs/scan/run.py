@@ -83,7 +83,7 @@ def bill_problems(bill: Bill, rootfs_sha256: str, least_share: float) -> list[st
     if rootfs_sha256 and bound != rootfs_sha256:
         problems.append(
             f"the software list is of another image: it says rootfs sha256 {bound or '(none)'}; expected "
-            f"{rootfs_sha256}. Make it anew from this image."
+            f"{rootfs_sha256}. Create it again from this image."
         )
     if bill.files and 1 - bill.unowned / bill.files < least_share:
         problems.append(

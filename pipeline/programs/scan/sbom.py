@@ -43,17 +43,17 @@ class Bill:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise BillError(f"{path.name}: {error}; expected {EXPECTED}. Make it anew.") from error
+            raise BillError(f"{path.name}: {error}; expected {EXPECTED}. Create it again.") from error
         if not isinstance(document, dict) or document.get("bomFormat") != "CycloneDX":
-            raise BillError(f"{path.name} is no CycloneDX list; expected {EXPECTED}. Make it anew.")
+            raise BillError(f"{path.name} is not a CycloneDX SBOM; expected {EXPECTED}. Create it again.")
         if not document.get("components"):
-            raise BillError(f"{path.name} lists no component; expected {EXPECTED}. Make it anew.")
+            raise BillError(f"{path.name} lists no component; expected {EXPECTED}. Create it again.")
         try:
             return cls._read(document)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BillError(
                 f"{path.name} has a field of another kind ({type(error).__name__}: {error}); expected "
-                f"{EXPECTED}. Make it anew."
+                f"{EXPECTED}. Create it again."
             ) from error
 
     @classmethod

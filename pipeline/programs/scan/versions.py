@@ -1,4 +1,4 @@
-"""Judge whether a version lies in what an advisory calls affected (PEP 440, every kind of OSV range)."""
+"""Judge whether a version is in what an advisory calls affected (PEP 440, every kind of OSV range)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def judge(text: str, affected: dict[str, Any]) -> Verdict:
     version = _parse(text)
     if isinstance(version, str):
         known = text in listed or not (listed or ordered)
-        return Verdict(affected=True, unjudgeable="" if known else f"{text!r} is no PEP 440 version")
+        return Verdict(affected=True, unjudgeable="" if known else f"{text!r} is not a PEP 440 version")
     held: bool | str = _is_listed(version, text, listed) or _in_any(version, ordered)
     if not listed and not ordered:
         kinds = ", ".join(sorted({str(one.get("type")) for one in ranges})) or "none"
@@ -117,7 +117,7 @@ def _holds(interval: Interval, version: Version) -> bool | str:
             return False
     for bound in (lower, upper):
         if isinstance(bound, str):
-            return f"bound {bound!r} is no PEP 440 version"
+            return f"bound {bound!r} is not a PEP 440 version"
     return True
 
 

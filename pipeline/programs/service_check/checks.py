@@ -125,7 +125,7 @@ def answers_many(target: Target) -> str:
 
 
 def survives_nonsense(target: Target) -> str:
-    """Send what is no request, and bodies that are wrong; the service refuses and goes on."""
+    """Send what is not a request, and bodies that are wrong; the service refuses and goes on."""
     client, found = target.client, dict[str, int]()
     found["a line that is not HTTP"] = client.status_of(b"HELLO THERE\r\n\r\n")
     found["a header of 200 kB"] = client.status_of(b"GET / HTTP/1.1\r\nX: " + b"x" * 200_000 + b"\r\n\r\n")

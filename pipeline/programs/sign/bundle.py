@@ -84,7 +84,7 @@ def _envelope(text: str | bytes) -> tuple[bytes, list[bytes]]:
         signatures = [base64.b64decode(one["sig"], validate=True) for one in envelope["signatures"]]
     except (KeyError, TypeError, binascii.Error) as error:
         raise VerificationError(
-            f"the bundle has no whole DSSE envelope ({error!r}); expected one."
+            f"the bundle has no complete DSSE envelope ({error!r}); expected one."
         ) from error
     if kind != PAYLOAD_TYPE:
         raise VerificationError(f"the envelope holds {kind!r}; expected {PAYLOAD_TYPE}.")
@@ -95,9 +95,9 @@ def _object(text: str | bytes, what: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise VerificationError(f"{what} is no JSON: {error}; expected an object.") from error
+        raise VerificationError(f"{what} is not JSON: {error}; expected an object.") from error
     if not isinstance(content, dict):
-        raise VerificationError(f"{what} is no JSON object; expected one.")
+        raise VerificationError(f"{what} is not a JSON object; expected one.")
     return content
 
 

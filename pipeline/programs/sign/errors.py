@@ -1,7 +1,7 @@
 """What the signing programs refuse.
 
 SignError
-├── SigningKeyError     the key is no PEM ECDSA P-256 key
+├── SigningKeyError     the key is not a PEM ECDSA P-256 key
 └── VerificationError   a bundle is malformed, signed by another key, or about another image
 """
 

@@ -3,7 +3,7 @@
     python3 -m sign.verify --public-key FILE --digest sha256:… BUNDLE…
 
 Prints one line for each statement that holds. Others may have signed statements of their own, so one
-that this key does not hold for is told on stderr. Exit status 1 when none holds.
+that this key does not hold for is reported on stderr. Exit status 1 when none holds.
 """
 
 import argparse

@@ -41,7 +41,7 @@ def _fault(subject: Subject, entry: Entry) -> str:
         return "judged by its source at every start"
     source = subject.image.tree.get(_source(entry.path))
     if source and data[8:HEADER_BYTES] != importlib.util.source_hash(subject.image.contents(source)):
-        return "not of the source beside it"
+        return "not of the source next to it"
     return "" if len(data) > HEADER_BYTES else "empty"
 
 

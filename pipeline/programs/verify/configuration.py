@@ -91,6 +91,6 @@ PROMISES: Final = (
         "base pinned by digest",
         base,
         f"{PREFIX}base.digest of the base that was resolved",
-        "Build anew; a base whose digest nobody knows cannot be checked for updates.",
+        "Build again; a base whose digest nobody knows cannot be checked for updates.",
     ),
 )

@@ -191,7 +191,7 @@ PROMISES: Final = (
         "packages match the lock",
         locked,
         "each pin of the lock installed, and nothing else",
-        "Run `make lock` if the lock is old; never install anything beside it.",
+        "Run `make lock` if the lock is old; never install anything else.",
     ),
     Promise(
         "package files match the wheels",

@@ -76,8 +76,8 @@ def headers(subject: Subject) -> Observation:
     listed = recorded(subject.image)
     kept = [entry for entry in found if entry.path in listed]
     seen = subject.seen(entry for entry in found if entry.path not in listed)
-    told = f"; {len(kept)} of distributions, which the prune rules leave" if kept else ""
-    return Observation(seen.wrong, f"{seen.looked}{told}")
+    detail = f"; {len(kept)} of distributions, which the prune rules leave" if kept else ""
+    return Observation(seen.wrong, f"{seen.looked}{detail}")
 
 
 def tests(subject: Subject) -> Observation:
@@ -86,8 +86,8 @@ def tests(subject: Subject) -> Observation:
     listed = recorded(subject.image)
     kept = [path for path in found if CACHED.sub(r"/\1.py", path) in listed]
     seen = subject.seen(entry for path, entry in found.items() if path not in set(kept))
-    told = f"; {len(kept)} test modules of distributions, which the prune rules leave" if kept else ""
-    return Observation(seen.wrong, f"{seen.looked}{told}")
+    detail = f"; {len(kept)} test modules of distributions, which the prune rules leave" if kept else ""
+    return Observation(seen.wrong, f"{seen.looked}{detail}")
 
 
 def _is_test(subject: Subject, entry: Entry) -> bool:

@@ -21,7 +21,7 @@ HOST_DRIVER: Final = re.compile(r"libcuda\.so|libnvidia-|libnvcuvid\.so")
 PLUGIN: Final = re.compile(r"^(/usr)?/lib/.+\.so")
 """Where Debian packages have libraries and what is opened by name."""
 BUILT_IN: Final = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
-"""Folders that the loader searches without being told. Source: ld.so(8)."""
+"""Folders that the loader searches on its own. Source: ld.so(8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def resolvable(subject: Subject) -> Observation:
 
 
 def needs_of(image: Image, entry: Entry) -> Needs | None:
-    """Return what a file needs; None for what is no ELF file."""
+    """Return what a file needs; None for what is not an ELF file."""
     if not entry.member.isreg() or image.data[entry.start : entry.start + 4] != MAGIC:
         return None
     try:

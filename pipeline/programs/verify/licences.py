@@ -46,9 +46,9 @@ def licences(subject: Subject) -> Observation:
     }
     used = {key for one in wrong if (key := _key(one)) in accepted}
     unused = [f"{name} {version}" for name, version in sorted(accepted - used)]
-    told = f"{len(found)} wheels and models"
-    told += f"; accepted_licences that match nothing: {', '.join(unused)}" if unused else ""
-    return Observation([_said(one) for one in wrong if _key(one) not in accepted], told)
+    detail = f"{len(found)} wheels and models"
+    detail += f"; accepted_licences that match nothing: {', '.join(unused)}" if unused else ""
+    return Observation([_said(one) for one in wrong if _key(one) not in accepted], detail)
 
 
 def _key(licence: Licence) -> tuple[str, str]:

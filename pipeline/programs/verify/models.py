@@ -11,7 +11,7 @@ from verify.verdict import CannotTellError, Observation, Promise
 
 FOLDER: Final = "/models/"
 RECORDS: Final = ("config.json", "provenance.json")
-"""Written beside the model; they hold the hashes."""
+"""Written next to the model; they hold the hashes."""
 PICKLED: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 """First bytes of a pickle of protocol 2 to 5. Source: pickletools."""
 PICKLE_NAMES: Final = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib")
@@ -81,7 +81,7 @@ def _hub_folder(subject: Subject, name: str) -> str:
 
 
 def _hub_cache(subject: Subject, name: str, root: str) -> list[str]:
-    """Compare a hub's cache with the lock: every file under its snapshot, and nothing beside."""
+    """Compare a hub's cache with the lock: every file under its snapshot, and nothing else."""
     image, locked = subject.image, subject.models_lock["models"][name]
     commit, wanted = locked.get("revision", ""), {one["path"]: one["sha256"] for one in locked["files"]}
     reference = image.text(f"{root}/refs/main").strip()
@@ -119,7 +119,7 @@ PROMISES: Final = (
         "models match models.lock",
         models,
         "the declared models, made from the locked files, each file with its recorded sha256",
-        "Run `wheelhouse call lock` if a model was changed on purpose; else build anew.",
+        "Run `wheelhouse call lock` if a model was changed on purpose; else build again.",
     ),
     Promise(
         "no pickle among the models",

@@ -47,7 +47,7 @@ class Watch:
             raise OSError(ctypes.get_errno(), f"fanotify: {os.strerror(ctypes.get_errno())}")
 
     def paths(self) -> set[str]:
-        """Return what was opened so far and not yet told, as absolute paths below the mount."""
+        """Return what was opened so far and not yet detail, as absolute paths below the mount."""
         found: set[str] = set()
         while True:
             try:
@@ -73,15 +73,15 @@ def opened_verdict(image: Image, opened: AbstractSet[str], known: Facts) -> Verd
     sizes = {entry.path: entry.size for entry in image.files}
     closed = sorted(((size, path) for path, size in sizes.items() if path not in opened), reverse=True)
     unopened, total = sum(size for size, _ in closed), sum(sizes.values())
-    told = f"{unopened / 1e6:.1f} MB of {total / 1e6:.1f} MB never opened"
+    detail = f"{unopened / 1e6:.1f} MB of {total / 1e6:.1f} MB never opened"
     if known.base == "slim" or known.cuda:
         reason = SLIM if known.base == "slim" else "CUDA is loaded with a GPU only"
-        return Verdict(name=NAME, status="skipped", reason=f"{reason} ({told})", expected=EXPECTED)
+        return Verdict(name=NAME, status="skipped", reason=f"{reason} ({detail})", expected=EXPECTED)
     if known.budget_unopened_mb is None:
-        reason = f"no budget_unopened_mb is declared ({told})"
+        reason = f"no budget_unopened_mb is declared ({detail})"
         return Verdict(name=NAME, status="skipped", reason=reason, expected=EXPECTED)
-    told = f"{told}, budget {known.budget_unopened_mb} MB"
+    detail = f"{detail}, budget {known.budget_unopened_mb} MB"
     if unopened <= known.budget_unopened_mb * 1e6:
-        return Verdict(name=NAME, status="passed", found=told, expected=EXPECTED)
+        return Verdict(name=NAME, status="passed", found=detail, expected=EXPECTED)
     largest = listed([f"{path} {size / 1e6:.1f} MB" for size, path in closed[:NAMED]])
-    return Verdict(name=NAME, status="failed", found=f"{told}: {largest}", expected=EXPECTED, do=DO)
+    return Verdict(name=NAME, status="failed", found=f"{detail}: {largest}", expected=EXPECTED, do=DO)

@@ -113,7 +113,7 @@ def encodings(value: bytes) -> dict[str, bytes]:
 def keys(subject: Subject) -> Observation:
     """Search every byte of every layer and the configuration for keys of known form.
 
-    Libraries test themselves with keys of their own: what anybody can download is no secret.
+    Libraries test themselves with keys of their own: what anybody can download is not a secret.
     """
     data, wrong = subject.image.data, []
     patterns = {start: (name, re.compile(pattern)) for name, (start, pattern) in KEYS.items()}

@@ -29,7 +29,7 @@ def compressed(subject: Subject) -> Observation:
 
 
 def covered(subject: Subject) -> Observation:
-    """Add up what lies under other layers: shipped, and seen by no container."""
+    """Add up what other layers cover: shipped, and seen by no container."""
     entries = sorted(_covered(subject), key=lambda entry: -entry.size)
     size_mb = sum(entry.size for entry in entries) / 1e6
     found = [f"{entry.path} {entry.size / 1e6:.2f} MB (layer {entry.layer})" for entry in entries]
@@ -56,7 +56,7 @@ def twice(subject: Subject) -> Observation:
 
 
 def _covered(subject: Subject) -> list[Entry]:
-    """Return what lies under other layers; of a slim base not what Debian's tools wrote again."""
+    """Return what other layers cover; of a slim base not what Debian's tools wrote again."""
     covered = list(subject.image.covered)
     if subject.facts.base != "slim":
         return covered

@@ -43,10 +43,10 @@ ASKS_TOO_MUCH: Final = (
 def confined_verdicts(service: Confined, image: Image, known: Facts) -> list[Verdict]:
     """Return the verdicts about the service with its model."""
     started = service.start()
-    begun, up, ended, seconds = time.monotonic(), False, None, 0.0
+    start_time, up, ended, seconds = time.monotonic(), False, None, 0.0
     while ended is None and not up and seconds < READY_S:
         time.sleep(0.1)
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - start_time
         up = service.up(known, seconds)
         ended = service.ended()
     if ended is not None or not up:
@@ -113,8 +113,8 @@ def modelless_verdict(service: Confined, ready: str) -> Verdict:
     """Return the verdict about the service whose models are hidden."""
     name = "readiness needs the model"
     service.start()
-    begun = time.monotonic()
-    while time.monotonic() - begun < WITHOUT_MODEL_S:
+    start_time = time.monotonic()
+    while time.monotonic() - start_time < WITHOUT_MODEL_S:
         if (ended := service.ended()) is not None:
             return _passed(name, f"without its models: exit status {ended}")
         if service.answer(ready) == 200:  # noqa: PLR2004

@@ -98,7 +98,7 @@ def test_gzip_has_a_fixed_header(make_archive: Archive, tmp_path: Path) -> None:
 
 
 def test_a_remembered_layer_is_taken_and_a_damaged_one_is_not(make_archive: Archive, tmp_path: Path) -> None:
-    """The cache of packed layers speeds up and is never believed: damaged entries are made anew."""
+    """The cache of packed layers speeds up and is never believed: damaged entries are created again."""
     archive, cache, form = make_archive(b"x" * 1000), tmp_path / "cache", Form(CREATED)
     first = normalise(archive, tmp_path / "1", form, cache)
     (entry,) = cache.iterdir()

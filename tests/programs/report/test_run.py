@@ -249,5 +249,5 @@ def test_facts_of_another_version_are_refused(given, monkeypatch, capsys):
     from report import run  # noqa: PLC0415 - found once sys.path is set
 
     assert run.main() == 2
-    assert "version 99; expected 1. Run `ci` anew." in capsys.readouterr().err
+    assert "version 99; expected 1. Run `ci` again." in capsys.readouterr().err
     assert not (given / "out").exists()

@@ -83,7 +83,7 @@ def refused(scanner: Scanner, data: Path, reason: str) -> bool:
     ],
 )
 def test_empty_data_fails(scanner, tmp_path, sabotage, seen):
-    """An archive, folder or file without a record is no evidence of anything; the reason says what it is."""
+    """An archive, folder or file without a record is not evidence of anything; the reason says what it is."""
     (tmp_path / "data").mkdir()
     assert refused(scanner, sabotage(tmp_path / "data"), f"holds no advisory ({seen})")
 
@@ -158,7 +158,7 @@ def test_a_permission_to_leave_a_part_unscanned_ends_on_its_last_day(scanner, un
 
 
 def test_stale_data_fails(scanner):
-    """Data older than the limit is no evidence, whatever the file's own date."""
+    """Data older than the limit is not evidence, whatever the file's own date."""
     assert "age of the data 130.8 days" in reasons(scanner, RECORDS, "--now", "2026-11-21T00:00:00+00:00")
 
 
@@ -284,7 +284,7 @@ def test_an_index_of_data_that_cannot_be_trusted_fails_the_scan(scanner, tmp_pat
     data = truncated_zip(tmp_path)
     assert run_program(scanner.python, "scan.index", "--advisories", data, "--out", index).returncode == 0
 
-    assert "no whole zip" in reasons(scanner, index)
+    assert "not a valid zip archive" in reasons(scanner, index)
     (index / "data.json").write_text("{}")
     assert "no index of advisories" in reasons(scanner, index)
 

@@ -61,7 +61,7 @@ def test_a_version_is_affected_exactly_when_a_range_or_the_list_holds_it(version
         ("2.3.0", affected(), "without events"),
         ("2.3.0", affected({"introduced": "0"}, kind="GIT"), "no ordered range"),
         ("2.3.0", {}, "no ordered range"),
-        ("2.3-final-really", affected(*FROM_2), "no PEP 440 version"),
+        ("2.3-final-really", affected(*FROM_2), "not a PEP 440 version"),
     ],
 )
 def test_what_cannot_be_judged_counts_as_affected_and_says_why(version, entry, reason):

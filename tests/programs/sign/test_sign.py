@@ -61,7 +61,7 @@ def _other_payload(bundle):
     [
         (_other_payload, "no signature"),
         (lambda bundle: bundle["dsseEnvelope"].update(signatures=[]), "no signature"),
-        (lambda bundle: bundle["dsseEnvelope"].pop("payload"), "no whole DSSE envelope"),
+        (lambda bundle: bundle["dsseEnvelope"].pop("payload"), "no complete DSSE envelope"),
         (
             lambda bundle: bundle["dsseEnvelope"].update(payloadType="text/plain"),
             "expected application/vnd.in-toto",

@@ -82,7 +82,7 @@ class Missing(SourceError):  # noqa: N818 - an answer, not a fault
 def download_each(
     uri: str, wanted: Sequence[Wanted], desk: FetchContext, request: Callable[[Wanted], Request]
 ) -> dict[str, Path]:
-    """Download files side by side; the first failure stops the rest that have not begun."""
+    """Download files side by side; the first failure stops the rest that have not started."""
 
     def bring(item: Wanted) -> Path | None:
         target = desk.partial(uri, item)

@@ -1,4 +1,4 @@
-"""Answer 200 at /health and /ready, 404 elsewhere; refuse what is no request."""
+"""Answer 200 at /health and /ready, 404 elsewhere; refuse what is not a request."""
 
 import signal
 import sys
