@@ -35,6 +35,33 @@ on. A module of the standard library that a wheel imports, or that the rest of t
 stays.
 """
 
+MEASURED = """
+## What it saves
+
+Measured on 2026-11-29 (x86-64, Python 3.13; raw MB, the bytecode of dropped modules not counted):
+
+| Service | Image | Without the rules for wheels | Saved |
+|---|---|---|---|
+| reference service, `cpu` | 169.8 | 219.3 | 49.5 |
+| scikit-learn, joblib | 228.2 | 275.7 | 47.5 |
+| OpenCV, scikit-image, matplotlib | 457.2 | 532.8 | 75.6 |
+| Chroma, LangChain | 441.6 | 552.2 | 110.6 |
+
+The rules for the interpreter and Debian packages save another 91 MB in the reference image: of the 131.8 MB
+of `python:3.13-slim` (the stand-in made from Debian packages) 40.5 remain.
+
+`make corpus` prunes the packages that services use most, imports every module and calls each package:
+
+| Group | Work pruned, of those that work unpruned | Modules imported | MB of wheels, before and after |
+|---|---|---|---|
+| clients | 17 of 17 | 15,746 | 384, 345 |
+| stores | 23 of 23 | 8,326 | 1,094, 876 |
+| numeric | 17 of 17 | 5,482 | 935, 692 |
+
+Four of them (azure-storage-blob, celery, duckdb, weaviate-client) were measured again in a group of their
+own, after their calls or the comparison had been corrected.
+"""
+
 
 def page() -> str:
     """Return the page: one table per kind of rule."""
@@ -54,7 +81,7 @@ def page() -> str:
         for name, (patterns, reason) in ROOTFS_RULES.items()
     ]
     table = ["", "| Rule | Drops | Because |", "|---|---|---|"]
-    return "\n".join([HEAD.rstrip(), *table, *wheels, *others, ROOT_HEAD.rstrip(), *table, *roots, ""])
+    return "\n".join([HEAD.rstrip(), *table, *wheels, *others, ROOT_HEAD.rstrip(), *table, *roots, MEASURED])
 
 
 def _row(name: str, patterns: tuple[str, ...], reason: str) -> str:
