@@ -210,3 +210,14 @@ def _without_pins(path: Path) -> str:
 def test_type_hints_of_the_module_resolve() -> None:
     """Signatures are read from real annotations, so a renamed argument is seen here."""
     assert "address" in typing.get_type_hints(Wheelhouse.publish)
+
+
+def test_dependabot_raises_every_lock_of_the_programs() -> None:
+    """A pinned package in a folder that nobody names, such as the one that signs, is never raised."""
+    text = (ROOT / ".github/dependabot.yml").read_text()
+    named = re.findall(r'"(/pipeline/[^"]*)"', text)
+    covered = {folder for pattern in named for folder in ROOT.glob(pattern.lstrip("/"))}
+    locks = [path for path in (ROOT / "pipeline/programs").rglob("*.txt") if "--hash=" in path.read_text()]
+
+    assert len(locks) > 5
+    assert {path.name for path in locks if path.parent not in covered} == set()
