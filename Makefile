@@ -35,13 +35,13 @@ lint: env  ## style and types
 	@$(BIN)/mypy
 
 bench: env system  ## overhead of the embedded engine, as ratios in one run
-	@$(BIN)/python tests/engine/bench.py
+	@$(BIN)/python engine/tests/bench.py
 
 test-dagger: env  ## ask the Dagger engine that answers what the tests ask the embedded one
-	@$(BIN)/pytest -q -rs --engine=dagger tests/engine/conformance tests/e2e/test_commits.py tests/e2e/test_readme.py
+	@$(BIN)/pytest -q -rs --engine=dagger engine/tests/conformance tests/e2e/test_commits.py tests/e2e/test_readme.py
 
 stress: env system  ## kill -9 parts of the embedded engine 30 times and count what survives
-	@$(BIN)/python tests/engine/stress.py
+	@$(BIN)/python engine/tests/stress.py
 
 corpus: env system  ## prune the packages that services use most, import and call all of them: N of M
 	@$(BIN)/python -m tests.corpus
@@ -51,7 +51,7 @@ fix: env  ## fix what the linter can fix
 	@$(BIN)/ruff format .
 
 lock: env  ## refresh the hash-pinned requirement files
-	@$(COMPILE) --python-version 3.11 --extra engine --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	@$(COMPILE) --python-version 3.11 --group dev pyproject.toml engine/pyproject.toml requirements/build.in -o requirements/dev.txt
 	@for variant in cpu gpu api; do \
 	  (cd app && ../$(COMPILE) --python-version 3.13 --extra $$variant pyproject.toml -o requirements/$$variant.txt) || exit 1; done
 	@cd app && ../$(COMPILE) --python-version 3.13 --group test -c requirements/cpu.txt pyproject.toml -o requirements/test.txt
@@ -66,14 +66,14 @@ clean:  ## remove what the verbs above made here
 
 env: $(VENV)/.ready
 
-$(VENV)/.ready: requirements/dev.txt pyproject.toml
+$(VENV)/.ready: requirements/dev.txt pyproject.toml engine/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh .ci/packages python3-venv
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
-	@$(BIN)/python -m compileall -q pipeline
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e . -e engine
+	@$(BIN)/python -m compileall -q pipeline engine/src
 	@touch $@
 
 system:

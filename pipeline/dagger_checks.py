@@ -22,7 +22,7 @@ Repository = Annotated[
     dagger.Directory,
     DefaultPath("/"),
     Ignore([".git", ".venv", "out", "**/__pycache__", "**/.*_cache"]),
-    Doc("This repository: pyproject.toml, requirements/dev.txt, pipeline/, tests/"),
+    Doc("This repository: pyproject.toml, requirements/dev.txt, pipeline/, engine/, tests/"),
 ]
 
 
@@ -105,7 +105,7 @@ class Checks(Settings):
             .with_exec([*pip, "--require-hashes", "--requirement", "/in/dev.txt"])
             .with_directory(PLACE, repository)
             .with_workdir(PLACE)
-            .with_exec([*pip, "--no-build-isolation", "--editable", "."])
+            .with_exec([*pip, "--no-build-isolation", "--editable", ".", "--editable", "engine"])
             .with_env_variable("PATH", f"{TOOLS}/bin:{PATH}")
         )
 

@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 
 from pipeline.build.cache_signing import CacheSigning
-from pipeline.engine.api import load_api
-from pipeline.engine.cli.checking import find_checks
-from pipeline.engine.cli.command_line import ModuleTypes, module_reference, parse_chain
-from pipeline.engine.cli.core import CoreTypes
-from pipeline.engine.cli.environment import read_config
-from pipeline.engine.cli.introspect import OwnTypes
-from pipeline.engine.cli.modules import load_main_object
-from pipeline.engine.cli.project import Project
 from pipeline.errors import PipelineError
 from pipeline.main import Wheelhouse
 from pipeline.variants import Variant
+from wheelhouse_engine.api import load_api
+from wheelhouse_engine.cli.checking import find_checks
+from wheelhouse_engine.cli.command_line import ModuleTypes, module_reference, parse_chain
+from wheelhouse_engine.cli.core import CoreTypes
+from wheelhouse_engine.cli.environment import read_config
+from wheelhouse_engine.cli.introspect import OwnTypes
+from wheelhouse_engine.cli.modules import load_main_object
+from wheelhouse_engine.cli.project import Project
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

@@ -52,9 +52,9 @@ class Job:
 def run(folder: Path, line: str, code: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run a line of `wheelhouse` in a folder, with the embedded engine of that clone or of another."""
     words = line.split()
-    command = [sys.executable, "-m", "pipeline.engine", "--engine=embedded", "--progress=plain", *words[1:]]
+    command = [sys.executable, "-m", "wheelhouse_engine", "--engine=embedded", "--progress=plain", *words[1:]]
     environ = os.environ | {
-        "PYTHONPATH": str(code or folder),
+        "PYTHONPATH": str((code or folder) / "engine" / "src"),
         "NETRC": "",
         "PYTHONSAFEPATH": "1",
         "REGISTRY_PASSWORD": "x",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import engine, wheelhouse
+from engines import engine, wheelhouse
 
 SCRIPT = """
 import asyncio, sys, dagger

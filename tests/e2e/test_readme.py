@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import wheelhouse
+from engines import wheelhouse
 
 ROOT = Path(__file__).parents[2]
 LINES = re.findall(r"^    (dagger call [^\n#]*)", (ROOT / "README.md").read_text(), re.MULTILINE)

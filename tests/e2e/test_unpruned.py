@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 def outcomes(service: Path, out: Path) -> dict[str, str]:
     """Return how each test of the service, and each check over HTTP, ended in its cpu image."""
     words = ["call", "--source", str(service), "test", "--variant=cpu", "-o", str(out)]
-    command = [sys.executable, "-m", "pipeline.engine", "--engine=embedded", *words]
+    command = [sys.executable, "-m", "wheelhouse_engine", "--engine=embedded", *words]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     cases = [

@@ -31,7 +31,7 @@ CHECKS = {
 
 def call(service: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Run `wheelhouse call` on a service."""
-    command = [sys.executable, "-m", "pipeline.engine", "--engine=embedded", "call"]
+    command = [sys.executable, "-m", "wheelhouse_engine", "--engine=embedded", "call"]
     command += ["--source", str(SERVICES / service), *words]
     return subprocess.run(
         command, check=False, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ)

@@ -23,7 +23,15 @@ def proxy(tmp_path):
 
 def call(service: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run `wheelhouse call` on a service."""
-    command = [sys.executable, "-m", "pipeline.engine", "--engine=embedded", "call", "--source", str(service)]
+    command = [
+        sys.executable,
+        "-m",
+        "wheelhouse_engine",
+        "--engine=embedded",
+        "call",
+        "--source",
+        str(service),
+    ]
     return subprocess.run(
         [*command, *words], check=False, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ)
     )
