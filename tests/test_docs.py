@@ -72,3 +72,12 @@ def test_the_page_of_prune_rules_has_every_rule() -> None:
 
     assert (ROOT / "docs" / "pruning.md").read_text() == written
     assert all(f"| `{name}` |" in written for name in ("tests", "symbols", "console-scripts", "os-programs"))
+
+
+def test_the_engine_is_installed_from_its_folder() -> None:
+    """Both READMEs show the line that installs the engine; no page installs `wheelhouse` from an index."""
+    pages = [path for path in ROOT.rglob("*.md") if not {".venv", "out"} & set(path.relative_to(ROOT).parts)]
+    line = 'uv tool install "git+<repository>#subdirectory=engine"'
+
+    assert all(line in (ROOT / name / "README.md").read_text() for name in ("", "engine"))
+    assert [path for path in pages if re.search(r"pip install wheelhouse\b", path.read_text())] == []
