@@ -10,7 +10,7 @@ from wheelhouse_engine.bases import BaseImages
 from wheelhouse_engine.containers import Containers
 from wheelhouse_engine.errors import EngineError, UnsupportedError
 from wheelhouse_engine.graph import Op
-from wheelhouse_engine.handlers import EFFECTS, HANDLERS
+from wheelhouse_engine.handlers import EFFECTS, HANDLERS, Handler
 from wheelhouse_engine.registry import Registry
 from wheelhouse_engine.runner import Runner
 from wheelhouse_engine.services import Services
@@ -51,6 +51,8 @@ class Engine(Snapshots):
     """Made when a base image is first asked for."""
     packing: set[str] = field(default_factory=set)
     """Layers that are being packed for an archive or a push."""
+    handlers: dict[str, Handler] = field(default_factory=dict)
+    """Evaluations of the fields that this session has beyond the core API's."""
     _given: set[str] = field(default_factory=set)
     """Digests of operations that got their value by `set_value`."""
 
@@ -63,7 +65,7 @@ class Engine(Snapshots):
         """
         running = self._memo.get(op.digest)
         if running is None:
-            handler = HANDLERS.get(op.name)
+            handler = HANDLERS.get(op.name) or self.handlers.get(op.name)
             if handler is None:
                 raise UnsupportedError(op.name)
             running = asyncio.ensure_future(handler(self, op))

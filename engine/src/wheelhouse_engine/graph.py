@@ -3,8 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
+
+CALLER: Final[ContextVar[Path | None]] = ContextVar("caller", default=None)
+"""Folder of the dependency whose function asks; None for the session's own client."""
 
 
 def digest_of(*parts: object) -> str:

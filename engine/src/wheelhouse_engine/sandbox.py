@@ -45,11 +45,13 @@ class Sandboxed:
     """Folders of this machine that it may write to, by their path in the container."""
     places: Sequence[Path] = ()
     """Empty folders that it may write to, next to its working folder."""
+    name: str = "module"
+    """Tells sandboxes of one session apart."""
 
 
 async def run(engine: "Engine", process: Sandboxed, folder: Path, sink: Sink) -> Ended:
     """Run a process to its end; `folder` is an empty one, whose `root` is the container's root."""
-    root, bundle = folder / "root", folder / f"{engine.session}-module"
+    root, bundle = folder / "root", folder / f"{engine.session}-{process.name}"
     bundle.mkdir(mode=0o700)
     mounts = [*_system(root, engine.environ.get("SSL_CERT_FILE", "")), *_python()]
     mounts += [bind(str(one), str(one), read_only=True) for one in process.readable]

@@ -31,7 +31,7 @@ from graphql import (
 
 from wheelhouse_engine.api import INTERFACES
 from wheelhouse_engine.apitable import ApiTable, ArgSpec, FieldSpec
-from wheelhouse_engine.graph import Op
+from wheelhouse_engine.graph import CALLER, Op
 
 LeafResolver = Callable[[Op], Awaitable[Any]]
 """Run what an operation on a leaf field needs and return its value."""
@@ -124,6 +124,8 @@ class _Builder:
         ids = {a: s.type.strip("[]!") for a, s in spec.args.items() if s.type.strip("[]!").endswith("ID")}
 
         def operation(source: Op | None, args: Mapping[str, Any]) -> Op:
+            if (caller := CALLER.get()) and f"{owner}.{name}" == "Query.currentModule":
+                args = {**args, "caller": str(caller)}
             given = {k: self._operand(v) if k in ids else v for k, v in args.items() if v is not None}
             op = Op.make(kind, name, source, given)
             return self.operations.setdefault(op.digest, op)

@@ -82,7 +82,11 @@ class Session:
     _reached: list[Op] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.schema = build_schema(self.table, self._leaf, self._ops)
+        self.extend(self.table)
+
+    def extend(self, table: ApiTable) -> None:
+        """Answer this API, which has everything that the one before has."""
+        self.table, self.schema = table, build_schema(table, self._leaf, self._ops)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -145,6 +149,12 @@ class Session:
         for op in self._reached:
             visit(op)
         return list(listed.values())
+
+    def operation(self, digest: str) -> Op:
+        """Return the operation of an id; raises EngineError for one of another session."""
+        if digest not in self._ops:
+            raise EngineError(f"no object with id {digest[:64]!r} in this session")
+        return self._ops[digest]
 
     async def _leaf(self, op: Op) -> Any:
         if self.plan:

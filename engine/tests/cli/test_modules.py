@@ -56,16 +56,3 @@ def test_bytecode_stays_out_of_the_modules_folder(tmp_path: Path, monkeypatch: p
 
     assert [path for path in sorted((tmp_path / "m").rglob("*")) if path not in before] == []
     assert list((tmp_path / "kept").rglob("main.*.pyc"))
-
-
-def test_a_dependency_is_refused_where_it_is_called(tmp_path):
-    """A module that declares another loads; calling it says what the embedded engine lacks."""
-    (tmp_path / "dagger.json").write_text(
-        '{"name": "plain-one", "sdk": "python", "dependencies": [{"name": "far-away", "source": "../far"}]}'
-    )
-    shutil.copy(MODULES / "plain" / "main.py", tmp_path / "main.py")
-    assert load_main_object(read_config(tmp_path)).__name__ == "PlainOne"
-    from dagger import dag  # noqa: PLC0415 - as module code does
-
-    with pytest.raises(ModuleLoadError, match=r"calls its dependency far-away: .* Dagger engine"):
-        getattr(dag, "far_away")  # noqa: B009 - no attribute that the client declares

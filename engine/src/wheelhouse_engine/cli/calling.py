@@ -62,7 +62,7 @@ def call(words: Sequence[str], settings: Settings) -> int:
 async def _call(project: Project, chain: Chain, settings: Settings) -> int:
     target = _absolute(chain.options.get("output", ""))
     stdout = sys.stdout
-    async with open_session(settings, module=project.config) as session:
+    async with open_session(settings, module=project.config, loaded=project.loaded) as session:
         with quiet_stdout():
             runner = ChainRunner(session, project.types, project.config)
             result = await runner.run(chain, target)

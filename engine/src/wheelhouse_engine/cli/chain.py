@@ -138,7 +138,7 @@ class ChainRunner:
         text = argument.default_address
         if argument.default_path:
             text = str(default_path(self._module, argument.default_path))
-        return _core_object(Address(argument.type.name, text, argument.ignore)) if text else None
+        return core_object(Address(argument.type.name, text, argument.ignore)) if text else None
 
     async def _resolve(self, argument: Argument, value: Any, step: Step) -> Any:
         """Turn addresses into ids, evaluated now so that a mistake is told with the flag's name."""
@@ -185,7 +185,7 @@ def _python_value(ref: TypeRef, value: Any, ignore: tuple[str, ...]) -> Any:
     if ref.kind == "list" and ref.element is not None:
         return [_python_value(ref.element, item, ignore) for item in value]
     if isinstance(value, Address):
-        return _core_object(Address(value.type, value.text, ignore))
+        return core_object(Address(value.type, value.text, ignore))
     if isinstance(value, InputValue) and ref.own is not None:
         return ref.own(**value.fields)
     if ref.kind == "enum" and ref.own is not None:
@@ -193,7 +193,7 @@ def _python_value(ref: TypeRef, value: Any, ignore: tuple[str, ...]) -> Any:
     return ref.own(value) if ref.kind == "scalar" and ref.own is not None else value
 
 
-def _core_object(address: Address) -> Any:
+def core_object(address: Address) -> Any:
     """Make the client's lazy object for an address."""
     from dagger import dag  # noqa: PLC0415 - see above
 

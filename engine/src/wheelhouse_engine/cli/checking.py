@@ -149,7 +149,7 @@ def _step(function: Function, project: Project, *, is_constructor: bool = False)
 
 async def _run(checks: Sequence[Check], project: Project, choice: Choice, settings: Settings) -> int:
     stdout = sys.stdout
-    async with open_session(settings, module=project.config) as session:
+    async with open_session(settings, module=project.config, loaded=project.loaded) as session:
         with quiet_stdout():
             outcomes = await run_all(checks, session, project, failfast=choice.failfast)
     rows = [(one.name, one.result, f"{one.seconds:.1f}s") for one in outcomes]

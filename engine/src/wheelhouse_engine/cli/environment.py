@@ -22,6 +22,17 @@ ALLOWED_PREFIXES: Final = ("LC_", "XDG_", "SSL_CERT_", "DAGGER_SESSION_")
 
 
 @dataclass(frozen=True, slots=True)
+class Declared:
+    """A module that dagger.json declares as a dependency."""
+
+    name: str
+    source: str
+    """Folder seen from dagger.json, or an address of git."""
+    pin: str = ""
+    """Commit of an address of git."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleConfig:
     """Say what dagger.json and pyproject.toml tell about a module."""
 
@@ -33,8 +44,8 @@ class ModuleConfig:
     package: str
     """Import name of the file with the main object."""
     class_name: str
-    dependencies: tuple[str, ...] = ()
-    """Names of the modules that it may call."""
+    dependencies: tuple[Declared, ...] = ()
+    """Modules that it may call."""
 
 
 def module_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -77,9 +88,12 @@ def read_config(root: Path) -> ModuleConfig:
         )
     source = (root / config.get("source", ".")).resolve()
     package, class_name = _entry_point(source, name)
-    entries = config.get("dependencies") or []
-    names = tuple(str(one["name"]) for one in entries if isinstance(one, dict) and one.get("name"))
-    return ModuleConfig(name, root, source, package, class_name, names)
+    declared = tuple(
+        Declared(str(one["name"]), str(one.get("source", "")), str(one.get("pin", "")))
+        for one in config.get("dependencies") or []
+        if isinstance(one, dict) and one.get("name")
+    )
+    return ModuleConfig(name, root, source, package, class_name, declared)
 
 
 def default_path(module: ModuleConfig, path: str) -> Path:

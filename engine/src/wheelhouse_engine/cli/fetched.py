@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphql import GraphQLError
 
-from wheelhouse_engine.cli.environment import read_config
+from wheelhouse_engine.cli.dependencies import Loaded, load
+from wheelhouse_engine.cli.environment import ModuleConfig, read_config
 from wheelhouse_engine.cli.failures import CommandError
 from wheelhouse_engine.cli.guard import Guard
+from wheelhouse_engine.cli.module_process import repository_of
 from wheelhouse_engine.cli.project import Settings, announce, open_session, run_until_done
-from wheelhouse_engine.cli.remote import COPY, local_copy
+from wheelhouse_engine.cli.remote import CLIENT, COPY, local_copy
 from wheelhouse_engine.cli.requirements import PREFIX
 from wheelhouse_engine.documents import parse
 from wheelhouse_engine.errors import EngineError, ExecError
+from wheelhouse_engine.graph import CALLER
 from wheelhouse_engine.listening import Answer, listen
 from wheelhouse_engine.privileges import ROOTLESS_UID
 from wheelhouse_engine.store import FORMAT
@@ -41,8 +44,10 @@ def run(verb: str, reference: str | None, settings: Settings) -> int:
     reference = reference or settings.environ["DAGGER_MODULE"]
     place = local_copy(reference, settings.workdir).resolve()
     words = tuple(settings.arguments[settings.arguments.index(verb) :])
+    config = read_config(place)
+    loaded = load(config, settings) if config.dependencies else None
     announce(settings)
-    return run_until_done(lambda: _run(_Command(words, reference, place), settings), settings)
+    return run_until_done(lambda: _run(_Command(words, reference, config, loaded), settings), settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +55,19 @@ class _Command:
     words: tuple[str, ...]
     """The verb and what follows it."""
     reference: str
-    place: Path
-    """Folder of the module."""
+    config: ModuleConfig
+    loaded: Loaded | None
+    """What the module calls of others."""
 
 
 async def _run(command: _Command, settings: Settings) -> int:
-    repository = next(one for one in (command.place, *command.place.parents) if one.parent.name == "modules")
+    repository = repository_of(command.config.root)
     guard = Guard.of(command.words, settings.workdir, repository)
     with tempfile.TemporaryDirectory(prefix="wheelhouse-module-") as text:
         folder = Path(text)
         folder.chmod(0o755)
         async with (
-            open_session(settings, module=read_config(command.place)) as session,
+            open_session(settings, module=command.config, loaded=command.loaded) as session,
             guarded(session, guard) as door,
         ):
             session.engine.door = door
@@ -79,11 +85,16 @@ async def _inside(
     environ = {
         **sandbox.environment(settings.environ),
         **session.engine.door,
-        COPY: str(command.place),
+        COPY: str(command.config.root),
+        CLIENT: str(folder / CLIENT),
         "DAGGER_MODULE": command.reference,
         ROOTLESS_UID: str(sandbox.NOBODY),  # no second user namespace
         "WHEELHOUSE_STORE": STORE,
     }
+    readable = [guard.module]
+    if command.loaded:
+        command.loaded.write(folder / CLIENT)
+        readable.append(folder / CLIENT)
     flags = ["--engine=embedded", *(["--debug"] if settings.debug else []), "--silent"]
     # Its packages are installed inside, too, and kept: for this module alone.
     name = f"{PREFIX}{guard.module.name}"
@@ -91,7 +102,7 @@ async def _inside(
     kept = {f"{STORE}/{FORMAT}/modules": session.engine.store.modules / name}
     places = [Path(STORE, FORMAT), *(Path(one).parent for one in guard.outputs)]
     args = [sys.executable, "-m", "wheelhouse_engine", *flags, *command.words]
-    process = sandbox.Sandboxed(args, environ, settings.workdir, (guard.module,), kept, places)
+    process = sandbox.Sandboxed(args, environ, settings.workdir, readable, kept, places)
 
     def show(stream: str, data: bytes) -> None:
         to = sys.stdout if stream == "stdout" else sys.stderr
@@ -114,10 +125,16 @@ def _collect(root: Path, guard: Guard) -> None:
 
 
 @contextlib.asynccontextmanager
-async def guarded(session: "Session", guard: Guard) -> AsyncIterator[Mapping[str, str]]:
-    """Serve a session to a fetched module; give the variables by which a client finds it."""
+async def guarded(
+    session: "Session", guard: Guard, caller: Path | None = None
+) -> AsyncIterator[Mapping[str, str]]:
+    """Serve a session to a fetched module; give the variables by which a client finds it.
+
+    `caller` is its folder where it is not the session's own module.
+    """
 
     async def answer(text: str) -> Answer:
+        CALLER.set(caller)
         try:
             refused = await asyncio.to_thread(guard.refusal, parse(text), session.schema)
         except (GraphQLError, RecursionError) as error:

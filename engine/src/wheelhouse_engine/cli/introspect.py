@@ -49,8 +49,12 @@ class OwnTypes:
         """Describe how the main object is made."""
         return self._constructor_of(self.main, name="")
 
+    def members(self, cls: type) -> list[Function]:
+        """Describe every function and field of a class, also those that no command line can call."""
+        return [*self._fields(cls), *self._methods(cls), *self._constructors(cls)]
+
     def _describe(self, cls: type) -> ObjectType:
-        found = [*self._fields(cls), *self._methods(cls), *self._constructors(cls)]
+        found = self.members(cls)
         callable_ = [f for f in found if all(is_flag(a.type) or not a.required for a in f.arguments)]
         skipped = {kebab(f.name) for f in found} - {kebab(f.name) for f in callable_}
         if cls is self.main and self.constructor().arguments:
@@ -66,7 +70,14 @@ class OwnTypes:
                 hint = hints.get(field.name, field.type)
                 name = definition.name or api_name(field.name)
                 returns = type_of(hint, self.module_name, cls)
-                yield Function(name, field.name, returns, described(hint), is_field=True)
+                yield Function(
+                    name,
+                    field.name,
+                    returns,
+                    described(hint),
+                    is_field=True,
+                    is_optional=is_optional(hint),
+                )
 
     def _methods(self, cls: type) -> Iterator[Function]:
         for attribute, member in inspect.getmembers(cls):
@@ -80,6 +91,7 @@ class OwnTypes:
                 type_of(hints.get("return"), self.module_name, cls),
                 meta.doc if meta.doc is not None else docstring(member),
                 tuple(self._arguments(member, hints, cls)),
+                is_optional=is_optional(hints.get("return")),
                 is_check=meta.check or getattr(member, "__dagger_check__", False),
                 is_generator=meta.generator or getattr(member, "__dagger_generate__", False),
             )

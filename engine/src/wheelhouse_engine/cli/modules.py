@@ -5,21 +5,34 @@ import importlib.util
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from types import MappingProxyType
+from typing import Any, NoReturn
 
+from wheelhouse_engine.cli.bindings import install
 from wheelhouse_engine.cli.bytecode import keep_bytecode
 from wheelhouse_engine.cli.client import import_client
 from wheelhouse_engine.cli.environment import ModuleConfig, wrong_class
 from wheelhouse_engine.cli.failures import ModuleLoadError
 from wheelhouse_engine.cli.hiding import hide_from_modules
+from wheelhouse_engine.cli.names import snake
 
 
-def load_main_object(config: ModuleConfig, bytecode: Path | None = None, *, hide: bool = False) -> type:
+def load_main_object(
+    config: ModuleConfig,
+    bytecode: Path | None = None,
+    *,
+    hide: bool = False,
+    bindings: str = "",
+    missing: Mapping[str, str] = MappingProxyType({}),
+) -> type:
     """Import the module and return its main class; its bytecode goes below `bytecode`, None for nowhere.
 
     With `hide`, this process's client has from now on what a module's client has on a Dagger engine.
+    `bindings` is the generated text of what it has of dependencies; `missing` are those that cannot be
+    loaded here, each with the reason.
 
     Raises:
         ModuleLoadError: the import fails, or the class is missing or not decorated; names file and line.
@@ -29,10 +42,14 @@ def load_main_object(config: ModuleConfig, bytecode: Path | None = None, *, hide
     os.environ["DAGGER_MODULE"] = config.name
     os.environ["DAGGER_MAIN_OBJECT"] = config.class_name
     _make_importable(config)
+    modules: dict[str, Any] = sys.modules
+    modules["dagger_gen"] = None  # a generated client of another version, which lies in the module's source
     import_client()
     if hide:
         hide_from_modules()
-    _refuse_dependencies(config)
+    if bindings:
+        install(bindings)
+    _refuse_missing(config, missing)
     keep_bytecode(config.source.resolve(), bytecode)
     try:
         module = importlib.import_module(config.package)
@@ -51,21 +68,16 @@ def load_main_object(config: ModuleConfig, bytecode: Path | None = None, *, hide
     return found
 
 
-def _refuse_dependencies(config: ModuleConfig) -> None:
+def _refuse_missing(config: ModuleConfig, missing: Mapping[str, str]) -> None:
     """Let a call of a dependency say why it is not there; a module that only declares one works."""
     from dagger import Client  # noqa: PLC0415 - imported by now
 
-    for name in config.dependencies:
-        attribute = name.replace("-", "_")
-        if not hasattr(Client, attribute):
-            setattr(Client, attribute, property(partial(_refuse_dependency, config.name, name)))
+    for name, why in missing.items():
+        setattr(Client, snake(name), property(partial(_refuse_dependency, config.name, name, why)))
 
 
-def _refuse_dependency(module: str, name: str, _client: object) -> NoReturn:
-    raise ModuleLoadError(
-        f"module {module} calls its dependency {name}: the embedded engine does not load dependencies. "
-        "Run the same command with a Dagger engine."
-    )
+def _refuse_dependency(module: str, name: str, why: str, _client: object) -> NoReturn:
+    raise ModuleLoadError(f"module {module} calls its dependency {name}, which cannot be loaded: {why}")
 
 
 def _make_importable(config: ModuleConfig) -> None:

@@ -22,6 +22,12 @@ def pascal(name: str) -> str:
     return "".join(word[:1].upper() + word[1:] for word in words)
 
 
+def camel(name: str) -> str:
+    """Spell a name as GraphQL does: `sync_str` gives `syncStr`."""
+    first, *others = re.split(r"[ _.-]+", name.strip("_"))
+    return first[:1].lower() + first[1:] + "".join(one[:1].upper() + one[1:] for one in others)
+
+
 def snake(name: str) -> str:
     """Spell an API name as Python does: `registryService` gives `registry_service`."""
     return kebab(name).replace("-", "_")

@@ -53,7 +53,7 @@ async def _plan(project: Project, chain: Chain, settings: Settings, *, as_file: 
     from wheelhouse_engine.cli.containerfile import containerfile  # noqa: PLC0415 - see above
 
     stdout = sys.stdout
-    async with open_session(settings, plan=True, module=project.config) as session:
+    async with open_session(settings, plan=True, module=project.config, loaded=project.loaded) as session:
         with quiet_stdout():
             await ChainRunner(session, project.types, project.config).run(chain)
         operations = session.operations()

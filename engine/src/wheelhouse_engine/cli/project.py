@@ -25,11 +25,12 @@ from wheelhouse_engine.cli.environment import (
 from wheelhouse_engine.cli.failures import EXIT_CANCELED, UsageError, report, with_disk_named
 from wheelhouse_engine.cli.introspect import OwnTypes
 from wheelhouse_engine.cli.names import near_miss
-from wheelhouse_engine.cli.remote import COPY
+from wheelhouse_engine.cli.remote import CLIENT, COPY
 from wheelhouse_engine.cli.requirements import environment_of
 from wheelhouse_engine.progress import MODES, Progress, open_progress
 
 if TYPE_CHECKING:
+    from wheelhouse_engine.cli.dependencies import Loaded
     from wheelhouse_engine.session import Session
 
 
@@ -90,6 +91,8 @@ class Project:
     config: ModuleConfig
     types: ModuleTypes
     defaults: Defaults
+    loaded: "Loaded | None" = None
+    """What it calls of other modules."""
 
 
 def open_project(reference: str | None, settings: Settings) -> Project:
@@ -105,13 +108,29 @@ def open_project(reference: str | None, settings: Settings) -> Project:
     config = find_module(reference or settings.environ.get("DAGGER_MODULE"), settings.workdir)
     defaults = load_defaults(config, settings.workdir)
     packages = environment_of(config, settings.environ)
+    loaded = _dependencies(config, settings)
     enter_module_environment(module_environment(settings.environ))
     if packages is not None:
         sys.path.insert(0, str(packages))  # the module's own folders go before it
     with quiet_stdout():
-        main = load_main_object(config, Store.open(settings.environ).root / "bytecode", hide=True)
+        bytecode = Store.open(settings.environ).root / "bytecode"
+        bindings, missing = (loaded.bindings, loaded.missing) if loaded else ("", {})
+        main = load_main_object(config, bytecode, hide=True, bindings=bindings, missing=missing)
     own = OwnTypes(main, config.name)
-    return Project(config, ModuleTypes(own, lambda: load_core(settings.environ)), defaults)
+    if loaded:
+        loaded.refuse_foreign(own)
+    return Project(config, ModuleTypes(own, lambda: load_core(settings.environ)), defaults, loaded)
+
+
+def _dependencies(config: ModuleConfig, settings: Settings) -> "Loaded | None":
+    """Load what a module calls; in a container, take what was loaded outside."""
+    if not config.dependencies:
+        return None
+    from wheelhouse_engine.cli import dependencies  # noqa: PLC0415 - only for modules that call others
+
+    if COPY in settings.environ:
+        return dependencies.Loaded.from_file(Path(settings.environ[CLIENT]))
+    return dependencies.load(config, settings)
 
 
 def load_core(environ: Mapping[str, str]) -> CoreTypes:
@@ -124,9 +143,16 @@ def load_core(environ: Mapping[str, str]) -> CoreTypes:
 
 @contextlib.asynccontextmanager
 async def open_session(
-    settings: Settings, *, plan: bool = False, module: ModuleConfig | None = None
+    settings: Settings,
+    *,
+    plan: bool = False,
+    module: ModuleConfig | None = None,
+    loaded: "Loaded | None" = None,
 ) -> "AsyncIterator[Session]":
-    """Open the engine for one command and let the client find it; `module` is the one whose functions run."""
+    """Open the engine for one command and let the client find it.
+
+    `module` is the one whose functions run, `loaded` what it calls of others.
+    """
     from wheelhouse_engine.cli.connection import join_client  # noqa: PLC0415 - see below
     from wheelhouse_engine.session import Session  # noqa: PLC0415 - commands without an engine never load it
 
@@ -141,6 +167,8 @@ async def open_session(
         async with Session.open(
             environ=settings.environ, workdir=settings.workdir, progress=progress, plan=plan
         ) as session:
+            if loaded and loaded.table:
+                session.extend(loaded.table)
             session.engine.module = module.root if module else None
             if settings.interactive:
                 session.engine.terminal.on_failure = tuple(shlex.split(settings.interactive_command))
@@ -151,7 +179,8 @@ async def open_session(
             gc.freeze()  # what was imported stays: no need to look at it again
             gc.enable()
             try:
-                yield session
+                async with _served(session, loaded):
+                    yield session
             except asyncio.CancelledError:
                 # The server's open requests end with the session; that is no fault to log.
                 logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
@@ -160,6 +189,18 @@ async def open_session(
                 await _close_client()
     finally:
         progress.close()
+
+
+@contextlib.asynccontextmanager
+async def _served(session: "Session", loaded: "Loaded | None") -> AsyncIterator[None]:
+    """Answer the functions of dependencies until the block ends."""
+    if loaded is None:
+        yield
+        return
+    from wheelhouse_engine.cli.module_calls import served  # noqa: PLC0415 - only for modules that call others
+
+    async with served(session, loaded.dependencies):
+        yield
 
 
 def run_until_done(

@@ -19,6 +19,8 @@ REMOTE: Final = re.compile(r"(?:https?|ssh|git)://|git@|(?:github\.com|gitlab\.c
 """How a module of elsewhere begins. Source: the address forms of `dagger -m`, v0.21."""
 COPY: Final = "WHEELHOUSE_MODULE_COPY"
 """Variable that says, in the container of a fetched module, where it is."""
+CLIENT: Final = "WHEELHOUSE_MODULE_CLIENT"
+"""Variable that says, in that container, which file has what its client has of other modules."""
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 

@@ -80,6 +80,8 @@ class Function:
     doc: str = ""
     arguments: tuple[Argument, ...] = ()
     is_field: bool = False
+    is_optional: bool = False
+    """None is one of its results."""
     is_check: bool = False
     is_generator: bool = False
     build: Callable[..., Any] | None = None

@@ -19,8 +19,10 @@ from wheelhouse_engine.states import DirectoryState, FileState
 
 
 @operation("Query.currentModule")
-async def current_module(engine: Engine, _op: Op) -> Path:
+async def current_module(engine: Engine, op: Op) -> Path:
     """Return the folder of the module's dagger.json; raises EngineError for a client that is no module."""
+    if caller := op.args.get("caller"):
+        return Path(caller)
     if engine.module is None:
         raise EngineError(
             "failed to get current module: no current module. Only a function of a module has one."

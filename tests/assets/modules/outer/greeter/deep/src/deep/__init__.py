@@ -1,0 +1,3 @@
+"""A module of a module."""
+
+from .main import Deep as Deep

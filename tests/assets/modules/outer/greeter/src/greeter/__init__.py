@@ -1,0 +1,3 @@
+"""A module that others call."""
+
+from .main import Greeter as Greeter

@@ -1,0 +1,3 @@
+"""A module that calls another one."""
+
+from .main import Outer as Outer
