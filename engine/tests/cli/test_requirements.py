@@ -74,6 +74,30 @@ def test_a_package_that_a_module_declares_is_there_when_it_runs(tmp_path, index,
     assert not list(kept.glob("httpx*"))
 
 
+def test_a_package_next_to_a_module_is_installed_from_there(tmp_path, module):
+    """`[tool.uv.sources]` names its folder, which stays as it is; an edit of it is seen."""
+    package = tmp_path / "probe"
+    package.mkdir()
+    (package / "probe_of_a_module.py").write_text("WORD = 'from a folder'\n")
+    (package / "setup.py").write_text(
+        "from setuptools import setup\n\n"
+        "setup(name='probe-of-a-module', version='1', py_modules=['probe_of_a_module'])\n"
+    )
+    with (module / "pyproject.toml").open("a") as text:
+        text.write('[tool.uv.sources]\nprobe-of-a-module = { path = "../probe", editable = true }\n')
+    environ = {**os.environ, "WHEELHOUSE_STORE": str(tmp_path / "store")}
+    command = [*PROGRAM, "--silent", "call", "-m", str(module), "told"]
+
+    said = []
+    for word in ("from a folder", "edited"):
+        (package / "probe_of_a_module.py").write_text(f"WORD = {word!r}\n")
+        ran = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        said.append(ran.stdout or ran.stderr)
+
+    assert said == ["from a folder", "edited"]
+    assert sorted(path.name for path in package.iterdir()) == ["probe_of_a_module.py", "setup.py"]
+
+
 def test_a_package_that_cannot_be_installed_is_named(tmp_path, index, module):
     """The installer's own words, and nothing is left that looks like an environment."""
     text = (module / "pyproject.toml").read_text()

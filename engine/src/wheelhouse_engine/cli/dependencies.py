@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from wheelhouse_engine.cli.introspect import OwnTypes
 from wheelhouse_engine.cli.module_process import Place, run_alone
 from wheelhouse_engine.cli.names import camel
 from wheelhouse_engine.cli.remote import REMOTE, local_copy
+from wheelhouse_engine.cli.requirements import stamp
 from wheelhouse_engine.graph import digest_of
 from wheelhouse_engine.store import Store, write_atomically
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 """Raised when a description changes shape."""
-_SKIPPED: Final = frozenset({"__pycache__", "node_modules"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +177,7 @@ def _description(place: Place, settings: "Settings", core: ApiTable) -> Descript
         str(place.config.root),
         core.fingerprint,
         place.bindings,
-        _stamp(place.config.source),
+        stamp(place.config.source),
     )
     kept = Store.open(settings.environ).root / "api" / f"module-{digest}.json"
     if kept.is_file():
@@ -188,15 +187,3 @@ def _description(place: Place, settings: "Settings", core: ApiTable) -> Descript
     kept.parent.mkdir(exist_ok=True)
     write_atomically(kept, json.dumps(data).encode())
     return description
-
-
-def _stamp(folder: Path) -> list[tuple[str, int, int]]:
-    """Return what changes when a file does."""
-    found = []
-    for base, folders, files in os.walk(folder):
-        folders[:] = sorted(one for one in folders if one not in _SKIPPED and not one.startswith("."))
-        for name in sorted(files):
-            path = Path(base, name)
-            stat = path.lstat()
-            found.append((str(path), stat.st_size, stat.st_mtime_ns))
-    return found

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import unquote
 
 from wheelhouse_engine.cli.environment import ModuleConfig
 from wheelhouse_engine.cli.failures import ModuleLoadError
@@ -20,6 +22,8 @@ OWN: Final = frozenset({"dagger-io"})
 """The client is the one of this program: it speaks to this engine."""
 PREFIX: Final = "env-"
 """Begins the names of environments among the store's modules, with which they are pruned."""
+SKIPPED: Final = frozenset({"__pycache__", "node_modules"})
+"""Folders whose files are no project's own."""
 QUOTED_LINES: Final = 5
 
 
@@ -35,7 +39,8 @@ def environment_of(config: ModuleConfig, environ: Mapping[str, str]) -> Path | N
         return None
     store = Store.open(environ)
     version = f"{sys.implementation.cache_tag} {sys.platform}"
-    digest = hashlib.sha256("\n".join([version, *sorted(missing)]).encode()).hexdigest()
+    changing = [str(stamp(one)) for text in missing if (one := _folder(text))]
+    digest = hashlib.sha256("\n".join([version, *sorted(missing), *changing]).encode()).hexdigest()
     place = store.modules / f"{PREFIX}{digest[:24]}"
     store.used(place.name)
     if not place.is_dir():
@@ -46,15 +51,49 @@ def environment_of(config: ModuleConfig, environ: Mapping[str, str]) -> Path | N
 
 
 def declared(config: ModuleConfig) -> list[str]:
-    """Return the requirements in a module's pyproject.toml."""
+    """Return the requirements in a module's pyproject.toml, those with a source of uv's at that place."""
     path = config.source / "pyproject.toml"
     if not path.is_file():
         return []
     try:
-        found = tomllib.loads(path.read_text()).get("project", {}).get("dependencies", [])
+        found = tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
         raise ModuleLoadError(f"{path}: {error}") from error
-    return [str(one) for one in found]
+    sources = found.get("tool", {}).get("uv", {}).get("sources", {})
+    texts = [str(one) for one in found.get("project", {}).get("dependencies", [])]
+    return [_placed(text, sources, config.source) for text in texts]
+
+
+def _placed(text: str, sources: Mapping[str, Any], folder: Path) -> str:
+    """Return a requirement with the place that `[tool.uv.sources]` gives it, as PEP 508 writes one."""
+    name = re.split(r"[\s\[<>=!~;@(]", text.strip(), maxsplit=1)[0]
+    source = sources.get(name, {})
+    if not isinstance(source, Mapping) or name in OWN:
+        return text
+    if path := source.get("path"):
+        return f"{name} @ {(folder / path).resolve().as_uri()}"
+    if url := source.get("git"):
+        ref = source.get("rev") or source.get("tag") or source.get("branch")
+        inner = f"#subdirectory={source['subdirectory']}" if "subdirectory" in source else ""
+        return f"{name} @ git+{url}{f'@{ref}' if ref else ''}{inner}"
+    return f"{name} @ {source['url']}" if "url" in source else text
+
+
+def _folder(text: str) -> Path | None:
+    """Return the folder of this machine that a requirement names."""
+    _, found, path = text.partition(" @ file://")
+    return Path(unquote(path)) if found and Path(unquote(path)).is_dir() else None
+
+
+def stamp(folder: Path) -> list[tuple[str, int, int]]:
+    """Return what changes when a file of a project does."""
+    found = []
+    for base, folders, files in os.walk(folder):
+        folders[:] = sorted(one for one in folders if one not in SKIPPED and not one.startswith("."))
+        for path in (Path(base, name) for name in sorted(files)):
+            stat = path.lstat()
+            found.append((str(path), stat.st_size, stat.st_mtime_ns))
+    return found
 
 
 def unmet(requirements: Iterable[str]) -> list[str]:
@@ -79,7 +118,8 @@ def unmet(requirements: Iterable[str]) -> list[str]:
                 f"{text!r} is not a valid requirement specifier (PEP 508): {error}"
             ) from error
         applies = one.marker is None or one.marker.evaluate()
-        if applies and canonicalize_name(one.name) not in OWN and not _is_met(one.name, one.specifier):
+        is_met = one.url is None and _is_met(one.name, one.specifier)
+        if applies and canonicalize_name(one.name) not in OWN and not is_met:
             missing.append(text)
     return missing
 
@@ -99,6 +139,7 @@ def _install(config: ModuleConfig, missing: Sequence[str], place: Path, environ:
     """
     sys.stderr.write(f"installing what {config.name} needs: {', '.join(missing)}\n")
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".install-") as folder:
+        missing = [_copied(one, Path(folder)) for one in missing]
         pins = Path(folder, "pins.txt")
         pins.write_text("\n".join(_installed()))
         made = Path(folder, "made")
@@ -110,6 +151,17 @@ def _install(config: ModuleConfig, missing: Sequence[str], place: Path, environ:
                 said = "\n".join(done.stderr.strip().splitlines()[-QUOTED_LINES:])
                 raise ModuleLoadError(f"{', '.join(missing)} cannot be installed for {config.name}: {said}")
         made.rename(place)
+
+
+def _copied(text: str, scratch: Path) -> str:
+    """Return a requirement of a copy: some build backends write into the folder that they build."""
+    source = _folder(text)
+    if source is None:
+        return text
+    name = text.partition(" @ ")[0]
+    copy = scratch / "sources" / name
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".git", ".venv", *SKIPPED))
+    return f"{name} @ {copy.as_uri()}"
 
 
 def _installed() -> list[str]:
