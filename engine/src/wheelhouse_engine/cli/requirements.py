@@ -139,14 +139,14 @@ def _install(config: ModuleConfig, missing: Sequence[str], place: Path, environ:
     """
     sys.stderr.write(f"installing what {config.name} needs: {', '.join(missing)}\n")
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".install-") as folder:
-        missing = [_copied(one, Path(folder)) for one in missing]
+        wanted = [_copied(one, Path(folder)) for one in missing]
         pins = Path(folder, "pins.txt")
         pins.write_text("\n".join(_installed()))
         made = Path(folder, "made")
-        first = _run([*_installer(), "--target", str(made), "--constraint", str(pins), *missing], environ)
+        first = _run([*_installer(), "--target", str(made), "--constraint", str(pins), *wanted], environ)
         if first.returncode:
             shutil.rmtree(made, ignore_errors=True)
-            done = _run([*_installer(), "--target", str(made), *missing], environ)
+            done = _run([*_installer(), "--target", str(made), *wanted], environ)
             if done.returncode:
                 said = "\n".join(done.stderr.strip().splitlines()[-QUOTED_LINES:])
                 raise ModuleLoadError(f"{', '.join(missing)} cannot be installed for {config.name}: {said}")
