@@ -39,6 +39,8 @@ class Engine(Snapshots):
     containers: Containers
     module: Path | None = None
     """Folder of the dagger.json whose functions run in this session; None for any other client."""
+    module_workdir: Path | None = None
+    """Folder in which these functions run."""
     terminal: Terminal = field(default_factory=Terminal)
     _memo: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
     registry: Registry | None = None

@@ -37,6 +37,7 @@ from wheelhouse_engine.graph import Op
 from wheelhouse_engine.handlers import HANDLERS
 from wheelhouse_engine.housekeeping import Limits, tidy
 from wheelhouse_engine.listening import Answer, listen
+from wheelhouse_engine.nesting import refusal
 from wheelhouse_engine.network import Network, network_name
 from wheelhouse_engine.processes import uncancelled
 from wheelhouse_engine.progress import Progress, SilentProgress
@@ -127,8 +128,11 @@ class Session:
             )
             session = cls(load_api(store.root / "api"), store, engine, plan)
             try:
-                async with listen(session.answer) as (session.port, session.token):
-                    engine.door = _door(session.port, session.token)
+                async with (
+                    listen(session.answer) as (session.port, session.token),
+                    listen(session.answer_nested) as nested,
+                ):
+                    engine.door = _door(*nested)
                     yield session
             finally:
                 # Whoever cancels a second time would leave mounts and processes.
@@ -219,6 +223,12 @@ class Session:
         if "IntrospectionQuery" in text or "__schema" in text:
             return await self._introspection(text)
         return self._answer(await self.execute(text))
+
+    async def answer_nested(self, text: str) -> Answer:
+        """Answer one query of a process with nesting."""
+        if refused := await refusal(text, self.schema):
+            return {"data": None, "errors": [{"message": refused}]}
+        return await self.answer(text)
 
     async def answer_document(self, document: DocumentNode) -> dict[str, Any]:
         """Answer one query that the client built from this session's own schema."""

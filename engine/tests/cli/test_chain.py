@@ -137,7 +137,7 @@ def test_a_flag_for_directories_names_the_one_for_files():
 async def test_the_default_directory_lies_in_the_module(run, monkeypatch, garden_config):
     """A DefaultPath becomes an address inside the module's context, with its ignore patterns."""
     made: list[Address] = []
-    monkeypatch.setattr(chain_module, "_core_object", made.append)
+    monkeypatch.setattr(chain_module, "core_object", made.append)
 
     await run("greet")
 

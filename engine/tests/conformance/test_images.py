@@ -99,6 +99,14 @@ async def test_each_operation_is_a_layer(tmp_path: Path) -> None:
     ]
 
 
+async def test_each_of_several_files_is_a_layer(tmp_path: Path) -> None:
+    """`withFiles` makes a layer for each file, and none for no file."""
+    several = dag.directory().with_new_file("below", "x").with_files("/d", [file("a"), file("b")])
+    none = dag.directory().with_new_file("below", "x").with_files("/d", [])
+
+    assert [len(await names(dag.container().with_rootfs(one), tmp_path)) for one in (several, none)] == [3, 1]
+
+
 async def test_a_root_keeps_the_layers_that_made_it(tmp_path: Path) -> None:
     """`with_rootfs` takes over each step of a directory; a copied directory is one step."""
     steps = dag.directory().with_new_file("a", "1").with_new_directory("d").with_new_file("d/b", "2")

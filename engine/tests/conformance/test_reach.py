@@ -104,6 +104,27 @@ async def test_nested_exec_asks_its_own_session(fresh: dagger.Container) -> None
         await fresh.with_exec(["python3", "-c", NESTED]).sync()
 
 
+async def test_nested_exec_does_not_reach_the_callers_machine(
+    fresh: dagger.Container, tmp_path: Path
+) -> None:
+    """Its host is its container: a folder of the caller is not there, whichever field asks for it."""
+    (tmp_path / "quandong").write_text("canary-fruit")
+    asked = [
+        f'{{ host {{ directory(path: "{tmp_path}") {{ entries }} }} }}',
+        f'{{ address(value: "{tmp_path}") {{ directory {{ entries }} }} }}',
+        f'{{ secret(uri: "file://{tmp_path}/quandong") {{ plaintext }} }}',
+        f'{{ directory {{ withNewFile(path: "left", contents: "x") {{ export(path: "{tmp_path}") }} }} }}',
+    ]
+    program = NESTED.replace("{ version }", "QUESTION").replace("['data']['version']", "")
+    for one in asked:
+        words = ["python3", "-c", program.replace("'QUESTION'", repr(one))]
+        said = await fresh.with_exec(words, experimental_privileged_nesting=True).stdout()
+        assert "'quandong'" not in said
+        assert "canary-fruit" not in said
+
+    assert [path.name for path in tmp_path.iterdir()] == ["quandong"]
+
+
 async def test_image_goes_to_a_registry_behind_a_service_and_comes_back(
     fresh: dagger.Container, registry: str
 ) -> None:

@@ -1,29 +1,22 @@
 """Run the functions of a fetched module in a container; only the session's engine is in this process."""
 
-import asyncio
-import contextlib
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from graphql import GraphQLError
-
 from wheelhouse_engine.cli.dependencies import Loaded, load
 from wheelhouse_engine.cli.environment import ModuleConfig, read_config
 from wheelhouse_engine.cli.failures import CommandError
-from wheelhouse_engine.cli.guard import Guard
+from wheelhouse_engine.cli.guard import Guard, guarded
 from wheelhouse_engine.cli.module_process import repository_of
 from wheelhouse_engine.cli.project import Settings, announce, open_session, run_until_done
 from wheelhouse_engine.cli.remote import CLIENT, COPY, local_copy
 from wheelhouse_engine.cli.requirements import PREFIX
-from wheelhouse_engine.documents import parse
 from wheelhouse_engine.errors import EngineError, ExecError
-from wheelhouse_engine.graph import CALLER
-from wheelhouse_engine.listening import Answer, listen
 from wheelhouse_engine.privileges import ROOTLESS_UID
 from wheelhouse_engine.store import FORMAT
 
@@ -122,29 +115,6 @@ def _collect(root: Path, guard: Guard) -> None:
         if made.is_file() and not made.is_symlink():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(made, target)
-
-
-@contextlib.asynccontextmanager
-async def guarded(
-    session: "Session", guard: Guard, caller: Path | None = None
-) -> AsyncIterator[Mapping[str, str]]:
-    """Serve a session to a fetched module; give the variables by which a client finds it.
-
-    `caller` is its folder where it is not the session's own module.
-    """
-
-    async def answer(text: str) -> Answer:
-        CALLER.set(caller)
-        try:
-            refused = await asyncio.to_thread(guard.refusal, parse(text), session.schema)
-        except (GraphQLError, RecursionError) as error:
-            refused = str(error)
-        if refused:
-            return {"data": None, "errors": [{"message": refused}]}
-        return await session.answer(text)
-
-    async with listen(answer) as (port, token):
-        yield {"DAGGER_SESSION_PORT": str(port), "DAGGER_SESSION_TOKEN": token}
 
 
 class Outside:

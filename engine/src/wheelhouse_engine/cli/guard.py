@@ -1,15 +1,18 @@
 """Decide what a fetched module may ask the session: of this machine, only what the user typed."""
 
+import asyncio
+import contextlib
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from graphql import (
     DocumentNode,
     FieldNode,
+    GraphQLError,
     GraphQLSchema,
     StringValueNode,
     TypeInfo,
@@ -20,7 +23,13 @@ from graphql import (
 )
 
 from wheelhouse_engine.cli.hiding import HIDDEN
+from wheelhouse_engine.documents import parse
+from wheelhouse_engine.graph import CALLER
+from wheelhouse_engine.listening import Answer, listen
 from wheelhouse_engine.ops.git import REMOTE
+
+if TYPE_CHECKING:
+    from wheelhouse_engine.session import Session
 
 TYPED: Final = {"Query.address": "value", "Query.secret": "uri"}
 """Fields that read this machine, and the argument that says what."""
@@ -108,3 +117,26 @@ class _Refusals(Visitor):
         """Return an argument that is written out; None for one that is not."""
         value = next((one.value for one in node.arguments or () if one.name.value == argument), None)
         return value.value if isinstance(value, StringValueNode) else None
+
+
+@contextlib.asynccontextmanager
+async def guarded(
+    session: "Session", guard: Guard, caller: Path | None = None
+) -> AsyncIterator[Mapping[str, str]]:
+    """Serve a session to what it does not trust; give the variables by which a client finds it.
+
+    `caller` is its folder where it is not the session's own module.
+    """
+
+    async def answer(text: str) -> Answer:
+        CALLER.set(caller)
+        try:
+            refused = await asyncio.to_thread(guard.refusal, parse(text), session.schema)
+        except (GraphQLError, RecursionError) as error:
+            refused = str(error)
+        if refused:
+            return {"data": None, "errors": [{"message": refused}]}
+        return await session.answer(text)
+
+    async with listen(answer) as (port, token):
+        yield {"DAGGER_SESSION_PORT": str(port), "DAGGER_SESSION_TOKEN": token}

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wheelhouse_engine.cli.dependencies import Dependencies, Dependency
 from wheelhouse_engine.cli.description import DescribedFunction
-from wheelhouse_engine.cli.fetched import guarded
-from wheelhouse_engine.cli.guard import Guard
+from wheelhouse_engine.cli.guard import Guard, guarded
 from wheelhouse_engine.cli.module_process import ModuleCall, repository_of, run
 from wheelhouse_engine.cli.names import camel
 from wheelhouse_engine.graph import CALLER, Op

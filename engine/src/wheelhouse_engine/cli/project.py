@@ -154,6 +154,7 @@ async def open_session(
     `module` is the one whose functions run, `loaded` what it calls of others.
     """
     from wheelhouse_engine.cli.connection import join_client  # noqa: PLC0415 - see below
+    from wheelhouse_engine.cli.surroundings import prepared  # noqa: PLC0415 - see below
     from wheelhouse_engine.session import Session  # noqa: PLC0415 - commands without an engine never load it
 
     if COPY in settings.environ:
@@ -169,7 +170,6 @@ async def open_session(
         ) as session:
             if loaded and loaded.table:
                 session.extend(loaded.table)
-            session.engine.module = module.root if module else None
             if settings.interactive:
                 session.engine.terminal.on_failure = tuple(shlex.split(settings.interactive_command))
             settings.scrub = session.engine.secrets.scrub
@@ -179,7 +179,7 @@ async def open_session(
             gc.freeze()  # what was imported stays: no need to look at it again
             gc.enable()
             try:
-                async with _served(session, loaded):
+                async with prepared(session, module, loaded):
                     yield session
             except asyncio.CancelledError:
                 # The server's open requests end with the session; that is no fault to log.
@@ -189,18 +189,6 @@ async def open_session(
                 await _close_client()
     finally:
         progress.close()
-
-
-@contextlib.asynccontextmanager
-async def _served(session: "Session", loaded: "Loaded | None") -> AsyncIterator[None]:
-    """Answer the functions of dependencies until the block ends."""
-    if loaded is None:
-        yield
-        return
-    from wheelhouse_engine.cli.module_calls import served  # noqa: PLC0415 - only for modules that call others
-
-    async with served(session, loaded.dependencies):
-        yield
 
 
 def run_until_done(

@@ -75,16 +75,24 @@ async def with_file(engine: Engine, op: Op) -> DirectoryState:
 
 @operation("Directory.withFiles")
 async def with_files(engine: Engine, op: Op) -> DirectoryState:
-    """Copy files into a directory."""
-    sources: list[FileState] = [await engine.evaluate(one) for one in op.args["sources"]]
-    path, mode = op.args["path"], op.args.get("permissions")
-    origins = [(await lazily(engine, one), one.name) for one in sources]
+    """Copy files into a directory, one after the other: each is a layer of its own, as Dagger makes it."""
+    state = await engine.directory(op)
+    for one in op.args["sources"]:
+        state = await _with_file_of(engine, state, await engine.evaluate(one), op)
+    return state
 
-    def change(root: Path, at: At) -> None:
-        for origin, name in origins:
-            copy_file(origin(), root, f"{at(path).rstrip('/')}/", Copying(mode=mode), name=name)
 
-    return await edit(engine, op, [path, [one.key for one in sources], mode], change)
+async def _with_file_of(engine: Engine, state: DirectoryState, source: FileState, op: Op) -> DirectoryState:
+    path, copying = op.args["path"], Copying(mode=op.args.get("permissions"))
+    origin = await lazily(engine, source)
+
+    def change(root: Path) -> None:
+        copy_file(origin(), root, f"{state.at(path).rstrip('/')}/", copying, name=source.name)
+
+    try:
+        return await engine.edited(state, [op.field, [path, source.key, copying.mode]], change)
+    except (OSError, ValueError) as error:
+        raise sentence(engine, error) from error
 
 
 @operation("Directory.withDirectory")

@@ -51,20 +51,23 @@ async def source(engine: Engine, op: Op) -> DirectoryState:
     """Return the module's source folder, from what the module's context contains.
 
     The context is the git repository around the module: `dagger.json`, the source folder and what
-    `include` adds or removes, without .git. .gitignore counts in a folder of this machine, not in a commit.
+    `include` adds or removes. .git is in it where the module is at the root of a repository of this machine;
+    there .gitignore counts, too, and not in a commit.
     """
     folder = await _folder(engine, op)
     config, context = _config(folder), context_root(folder)
     root = folder.relative_to(context).as_posix()
     below = posixpath.normpath(posixpath.join(root, config.get("source") or "."))
-    wanted = context_filter(root, below, config.get("include") or ())
     fetched = folder.is_relative_to(engine.store.modules)
+    wanted = context_filter(root, below, config.get("include") or (), exclude=(".git",) if fetched else ())
     held = await bring_directory(engine, context, replace(wanted, gitignore=not fetched))
     return await checked_directory(engine, held.snapshot, posixpath.join("/", below), below)
 
 
-def context_filter(root: str, source: str, include: Sequence[str]) -> Filter:
+def context_filter(root: str, source: str, include: Sequence[str], exclude: Sequence[str] = ()) -> Filter:
     """Return what a module's context contains, seen from the context: patterns count from dagger.json.
+
+    `exclude` is what it never contains.
 
     Source: `loadModuleSourceContext` of core/schema/modulesource.go, v0.21.8.
     """
@@ -72,27 +75,33 @@ def context_filter(root: str, source: str, include: Sequence[str]) -> Filter:
     always = (posixpath.join(root, "dagger.json"), "*" if source == "." else source)
     if all(one.startswith("!") for one in rebased):
         # As exclusions they spare the walk through what is left out.
-        return Filter(always, (".git", *(one[1:] for one in rebased)))
-    return Filter((*always, *rebased), (".git",))
+        return Filter(always, (*exclude, *(one[1:] for one in rebased)))
+    return Filter((*always, *rebased), tuple(exclude))
 
 
 def _below(folder: Path, text: str) -> Path:
     """Return a path below the working directory; raises EngineError for one outside."""
-    path = (folder / text.lstrip("/")).resolve()
+    path = (folder / text).resolve()
     if not path.is_relative_to(folder.resolve()):
-        raise EngineError(f"path {text!r} is outside the module's working directory")
+        raise EngineError(f'workdir path "{text}" escapes workdir')
     return path
+
+
+async def _workdir(engine: Engine, op: Op) -> Path:
+    """Return the folder in which the functions run; raises EngineError for those of a dependency."""
+    folder = await _folder(engine, op)
+    if folder != engine.module or engine.module_workdir is None:
+        raise EngineError(f"{op.name} is not available to a module that another module calls")
+    return _below(engine.module_workdir, op.args["path"])
 
 
 @operation("CurrentModule.workdir")
 async def workdir(engine: Engine, op: Op) -> DirectoryState:
     """Return a folder of the directory in which the functions run."""
-    await _folder(engine, op)
-    return await bring_directory(engine, _below(engine.workdir, op.args["path"]), filter_of(op))
+    return await bring_directory(engine, await _workdir(engine, op), filter_of(op))
 
 
 @operation("CurrentModule.workdirFile")
 async def workdir_file(engine: Engine, op: Op) -> FileState:
     """Return a file of the directory in which the functions run."""
-    await _folder(engine, op)
-    return await bring_file(engine, _below(engine.workdir, op.args["path"]))
+    return await bring_file(engine, await _workdir(engine, op))
