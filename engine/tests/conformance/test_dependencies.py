@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import wheelhouse
+from engines import wheelhouse
 
 pytestmark = pytest.mark.engine
 
-OUTER = Path(__file__).parents[2] / "assets" / "modules" / "outer"
+OUTER = Path(__file__).parents[1] / "assets" / "modules" / "outer"
 ANSWERS = """\
 hello world!
 hello world!hello world!
