@@ -81,3 +81,30 @@ def test_the_engine_is_installed_from_its_folder() -> None:
 
     assert all(line in (ROOT / name / "README.md").read_text() for name in ("", "engine"))
     assert [path for path in pages if re.search(r"pip install wheelhouse\b", path.read_text())] == []
+
+
+def test_architecture_is_one_page() -> None:
+    """The diagram, the rooms, the invariants, where a change goes; decisions are records of their own."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+
+    assert len(text.splitlines()) <= 90
+    assert not re.search(r"^- 20\d\d-\d\d-\d\d", text, re.MULTILINE)
+
+
+def test_decisions_are_dated_records() -> None:
+    """Each record has a title, its date and a text, and names no file that is gone."""
+    records = [
+        path for place in ("docs", "engine/docs") for path in (ROOT / place / "decisions").glob("*.md")
+    ]
+    files = {
+        path.name for place in ("pipeline", "engine", "app", "tests") for path in (ROOT / place).rglob("*.py")
+    }
+
+    assert len(records) > 50
+    for record in records:
+        title, date, text = record.read_text().split("\n\n", 2)
+        assert title.startswith("# "), record.name
+        assert text.strip(), record.name
+        assert record.name.startswith(date.removeprefix("Date: ")), record.name
+        named = {name.rpartition("/")[2] for name in re.findall(r"`([\w/]+\.py)`", text)}
+        assert named <= files, record.name
