@@ -11,6 +11,7 @@ TABLES = {
     "[tool.wheelhouse]": ("config_tables.py", "ServiceConfig"),
     "[tool.wheelhouse.variants.cpu]": ("config_tables.py", "VariantConfig"),
     "[tool.wheelhouse.models.NAME]": ("config_tables.py", "ModelConfig"),
+    "[tool.wheelhouse.build.NAME]": ("config_tables.py", "BuildConfig"),
     "[tool.wheelhouse.assets.NAME]": ("config_tables.py", "AssetConfig"),
     "[tool.wheelhouse.probe]": ("verify_config.py", "ProbeConfig"),
     "[tool.wheelhouse.scan]": ("scan_config.py", "ScanConfig"),

@@ -77,6 +77,17 @@ class AssetConfig(Declared):
     """Environment of the command and of the image, e.g. the variable that names the folder to the library."""
 
 
+class BuildConfig(Declared):
+    """How one distribution is compiled: it is, also where the index has a wheel of it."""
+
+    packages: DebianPackages = ()
+    """Debian packages that it is compiled against; never in the image."""
+    env: Variables = Field(default_factory=dict)
+    """Environment of its build, e.g. CMAKE_ARGS."""
+    config_settings: dict[str, str] = Field(default_factory=dict)
+    """Settings of its build backend (PEP 517), as `pip wheel --config-settings` takes them."""
+
+
 class VariantConfig(Declared):
     """One image variant of the service."""
 
@@ -142,6 +153,8 @@ class ServiceConfig(Declared):
     """Models by name."""
     assets: dict[Name, AssetConfig] = Field(default_factory=dict)
     """Data that libraries download at first use, by name: baked into every image at /assets/NAME."""
+    build: dict[Name, BuildConfig] = Field(default_factory=dict)
+    """Distributions that are compiled from source, by name."""
     licences: Licences = ()
     """Licences of models and packages allowed beyond the usual open ones, as SPDX identifiers,
     `WITH` an exception where that matters."""
@@ -186,6 +199,8 @@ def legal_keys(path: list[str]) -> list[str]:
         table = ModelConfig
     elif path[:1] == ["scan"]:
         table = Ignored if "ignores" in path else ScanConfig
+    elif path[:1] == ["build"]:
+        table = BuildConfig
     elif path[:1] == ["assets"]:
         table = AssetConfig
     elif path[:1] == ["probe"]:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from pipeline.build.cache import CacheKey
 from pipeline.build.lock import Lock
+from pipeline.build.wheels import Compilation
 from pipeline.config import Config, ServiceConfig
 from pipeline.variants import Variant
 
@@ -16,9 +17,10 @@ LAYERS: Final = ("containers.py", "build/*.py", "programs/*.py", "programs/lib/*
 """Everything that builds: an edit too many builds a layer again, an edit missed would ship a stale one."""
 
 
-def wheels_key(lock: Lock, packages: tuple[str, ...]) -> CacheKey:
-    """Return what wheels are made from: the pins, and the -dev packages that some compile with."""
-    return CacheKey(kind="wheels", facts={"lock": lock.downloads, "packages": packages}, texts=WHEELS)
+def wheels_key(lock: Lock, compilation: Compilation) -> CacheKey:
+    """Return what wheels are made from: the pins, and what some are compiled with."""
+    facts = {"lock": lock.downloads, "packages": compilation.packages, "builds": compilation.builds}
+    return CacheKey(kind="wheels", facts=facts, texts=WHEELS)
 
 
 def model_key(service: ServiceConfig, name: str, models_lock: str, recipe: str) -> CacheKey:
@@ -51,6 +53,7 @@ def layers_key(config: Config, variant: Variant, lock: Lock) -> CacheKey:
             declared.os_packages,
             declared.build_packages,
             config.service.shell,
+            {name: table.model_dump(mode="json") for name, table in config.service.build.items()},
         ],
         "script": config.service.command[0],
     }

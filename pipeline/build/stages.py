@@ -33,7 +33,7 @@ from pipeline.build.project import Project
 from pipeline.build.rootfs import base_image
 from pipeline.build.source import application as application_of
 from pipeline.build.source import require_paths
-from pipeline.build.wheels import wheel_directory
+from pipeline.build.wheels import compilation_of, wheel_directory
 from pipeline.errors import LockError
 from pipeline.tasks import gather
 from pipeline.variants import Base, Variant
@@ -101,13 +101,14 @@ async def built_wheels(
     project: Project, lock: Lock, build_packages: tuple[str, ...] = ()
 ) -> dagger.Directory:
     """Return the wheels of these pins; Debian's build packages are there for those that are compiled."""
+    compilation = compilation_of(project.config.service, lock, build_packages)
 
     async def build() -> dagger.Directory:
         builder = await project.builder_with_tools()
         builder = replace(builder, extra_indexes=(*project.config.indexes, *lock.indexes))
-        return await wheel_directory(builder, lock, build_packages)
+        return await wheel_directory(builder, lock, compilation)
 
-    return await project.cache.get_or_build(project.builder, wheels_key(lock, build_packages), build)
+    return await project.cache.get_or_build(project.builder, wheels_key(lock, compilation), build)
 
 
 async def image_wheels(project: Project, variant: Variant, lock: Lock) -> dagger.Directory:

@@ -2,15 +2,19 @@
 
 A build that only works because an older one left its wheel behind would fail on the next machine.
 
-compile_wheels.py FILE DIR       build a wheel of every pin of FILE, hashes checked, into DIR
+compile_wheels.py FILE DIR BUILDS    build a wheel of every pin of FILE, hashes checked, into DIR
+
+BUILDS is JSON: name -> `env` and `config_settings` of a distribution that is compiled in any case.
 
 DIR/built.txt lists them: the lock has the hashes of their sources, none of their own. Exit status 1
 when one cannot be built: it is named, with what the index has where that is only wheels for others.
 """
 
+import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -26,23 +30,31 @@ SOURCE = "No sources permitted"
 
 def main() -> int:
     """Return 1 when a wheel could not be built."""
-    sources, out = sys.argv[1:]
+    sources, out, tables = sys.argv[1:]
+    builds = json.loads(Path(tables).read_text())
     Path(out).mkdir(parents=True, exist_ok=True)
     pins = Path(sources).read_text().splitlines()
-    failures = [explain(pin) for pin in pins if not build(pin, out)]
+    failures = [explain(pin) for pin in pins if not build(pin, out, builds)]
     built = sorted(path.name for path in Path(out).glob("*.whl"))
     Path(out, "built.txt").write_text("".join(f"{name}\n" for name in built))
     print("\n".join(failures), file=sys.stderr)
     return 1 if failures else 0
 
 
-def build(pin: str, out: str) -> bool:
+def build(pin: str, out: str, builds: dict[str, dict[str, dict[str, str]]]) -> bool:
     """Build the wheel of one pin; return whether that worked. What pip says goes to stderr."""
+    name = pin.partition("==")[0]
+    own = builds.get(name, {})
+    # pip passes settings of its command line only to what the command line names.
+    settings = own.get("config_settings", {}).items()
+    line = " ".join([pin, *(f"--config-settings={shlex.quote('='.join(item))}" for item in settings)])
+    options = ["--no-binary", name] if name in builds else []
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirement:
-        requirement.write(f"{pin}\n")
+        requirement.write(f"{line}\n")
         requirement.flush()
-        command = [*PIP, *BUILD, "--requirement", requirement.name, "--wheel-dir", out]
-        return subprocess.run(command, check=False, env=environment()).returncode == 0
+        command = [*PIP, *BUILD, *options, "--requirement", requirement.name, "--wheel-dir", out]
+        variables = {**environment(), **own.get("env", {})}
+        return subprocess.run(command, check=False, env=variables).returncode == 0
 
 
 def environment() -> dict[str, str]:

@@ -62,6 +62,26 @@ def test_unknown_variant_lists_what_the_service_declares():
 
 
 MISTAKES = {
+    "unknown key of an asset": (
+        "budget_mb = 200",
+        '[tool.wheelhouse.assets.nltk]\ncommand = ["x"]\nsha = "ab"',
+        "unknown key 'assets.nltk.sha', did you mean 'sha256'",
+    ),
+    "unknown key of a build": (
+        "budget_mb = 200",
+        '[tool.wheelhouse.build.psycopg2]\npackage = ["libpq-dev"]',
+        "unknown key 'build.psycopg2.package', did you mean 'packages'",
+    ),
+    "unknown key of the probe": (
+        "budget_mb = 200",
+        '[tool.wheelhouse.probe]\npath = "/x"\ncontain = "y"',
+        "unknown key 'probe.contain', did you mean 'contains'",
+    ),
+    "a probe of a worker": (
+        "port = 8000",
+        'protocol = "none"\nprobe = { path = "/x" }',
+        "probe is a request of HTTP while protocol = 'none'",
+    ),
     "unknown key": (
         "budget_mb = 200",
         "budget = 200",

@@ -1,6 +1,7 @@
 """Broken twins of a service that builds: each stops with the error that names the cause."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,19 @@ import subprocess
 def build_wheel(folder, settings=None, metadata=None):
     subprocess.run(["gcc", "-c", "crooked.c"], check=True)
 """
+TUNABLE = """\
+import os, zipfile
+def build_wheel(folder, settings=None, metadata=None):
+    name = "tunable-1.0-py3-none-any.whl"
+    info = "tunable-1.0.dist-info"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        wheel.writestr("tunable/__init__.py", "")
+        wheel.writestr("tunable/mode.txt", f"{os.environ['MODE']} {settings}")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: tunable\\nVersion: 1.0\\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return name
+"""
 PYPROJECT = "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
 
 
@@ -49,6 +63,8 @@ def index(tmp_path_factory):
     add_source(
         folder, "crooked", {"pyproject.toml": PYPROJECT, "backend.py": BACKEND, "crooked.c": "int f( {\n"}
     )
+    add_source(folder, "tunable", {"pyproject.toml": PYPROJECT, "backend.py": TUNABLE})
+    add_wheel(folder, "tunable")
     if shutil.which("gcc"):
         library = shared_object(tmp_path_factory.mktemp("gcc"), "libpq.so.5")
         add_wheel(folder, "linked", tag="py3-none-linux_x86_64", package={"_native.so": library})
@@ -130,6 +146,20 @@ def test_a_source_that_does_not_compile_is_named_with_the_compilers_words(tmp_pa
 
     assert "crooked.c:1:" in said
     assert "crooked==1.0: its source does not compile" in said
+
+
+def test_a_distribution_is_compiled_with_the_environment_of_its_table(tmp_path, index):
+    """The table brings its variable and its setting to the backend, although the index has a wheel."""
+    service = twin(tmp_path, index, "tunable")
+    pyproject = service / "pyproject.toml"
+    table = '\n[tool.wheelhouse.build.Tunable]\nenv = { MODE = "fast" }\nconfig_settings = { level = "3" }\n'
+    pyproject.write_text(pyproject.read_text() + table)
+
+    result = call(service, "wheels", "--variant=api", "-o", str(tmp_path / "wheels"))
+
+    assert result.returncode == 0, result.stderr
+    with zipfile.ZipFile(next((tmp_path / "wheels").glob("tunable-*.whl"))) as wheel:
+        assert wheel.read("tunable/mode.txt") == b"fast {'level': '3'}"
 
 
 def test_a_wheel_swapped_on_the_index_after_the_lock_is_refused(tmp_path):

@@ -10,6 +10,7 @@ from init.commands import port_of, program_of, simple_words
 from init.declared import names_of
 from init.facts import App, Guess, Project, Recipe
 from init.layout import Layout
+from init.workspace import local_code
 
 ADDRESS: Final = "0.0.0.0"  # noqa: S104 - the address inside a container
 DEFAULT_PORT: Final = 8000
@@ -154,6 +155,11 @@ class Service:
                     entries += [one for one in layout.children() if one in layout.named and one != base]
                 why = f"{why}; {module} is imported from {base or 'the project'}"
         entries = entries or layout.children()
+        members = local_code(self.root)
+        for code, name in members.items():
+            self._add("", None, f"{code}/", f"the code of {name}, a project of its own, enters by packages")
+        above = {code.partition("/")[0] for code in members}
+        entries = [entry for entry in entries if entry not in above] + list(members)
         if not entries:
             raise SystemExit(
                 "no code: the source has no Python file; expected the folder of a Python project."

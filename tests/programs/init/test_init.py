@@ -276,6 +276,34 @@ def test_a_project_of_uv_gets_its_table_only(init):
     assert "the command starts uvicorn, absent from [project]" in made.report
 
 
+WORKSPACE = """\
+[project]
+name = "api"
+dependencies = ["fastapi", "uvicorn", "core-lib"]
+[tool.uv.workspace]
+members = ["libs/*"]
+[tool.uv.sources]
+core-lib = { workspace = true }
+"""
+
+
+def test_members_of_a_workspace_enter_as_code(init):
+    """Their packages are imported by name in the image; members that nothing needs stay out."""
+    member = '[project]\nname = "{}"\ndependencies = [{}]\n'
+    files = {
+        "pyproject.toml": WORKSPACE,
+        "api/main.py": FASTAPI,
+        "libs/core/pyproject.toml": member.format("core_lib", '"deep"'),
+        "libs/core/core_lib/__init__.py": "",
+        "libs/deep/pyproject.toml": member.format("deep", ""),
+        "libs/deep/src/deep/__init__.py": "",
+        "libs/other/pyproject.toml": member.format("other", ""),
+        "libs/other/other/__init__.py": "",
+    }
+
+    assert init(files).service["packages"] == ["api", "libs/core/core_lib", "libs/deep/src/deep"]
+
+
 def test_a_project_that_starts_nothing_is_refused_with_the_way_on(init):
     """Nothing is guessed where nothing says what to start; the option is named, and works."""
     files = {"tools.py": "x = 1\n", "requirements.txt": "flask\n"}
