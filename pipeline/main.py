@@ -160,6 +160,7 @@ class Wheelhouse(PublishFunctions):
         module: Annotated[str, Doc("This module as others name it, for the printed lines: URL@COMMIT")] = "",
         address: Annotated[str, Doc("The --source of the printed lines: a folder or URL#COMMIT")] = "",
         compare: Annotated[bool, Doc("Also compare one image with a naive build")] = False,
+        baseline: Annotated[dagger.File | None, Doc("report.json of an earlier run, to compare with")] = None,
         advisories: Records = None,
         advisories_file: RecordsFile = None,
         scanner: Scanners = Scanner.GRYPE,
@@ -171,7 +172,8 @@ class Wheelhouse(PublishFunctions):
         chosen = variants or [one for one in Variant if one.value in project.config.service.variants]
         compared = (Variant.CPU if Variant.CPU in chosen else chosen[0]) if compare else None
         run = CiRun(variants=chosen, base=base, advisories=known, now=now, compared=compared)
-        context = ReportContext(config=project.config, place=await self._place(module, address))
+        place = await self._place(module, address)
+        context = ReportContext(config=project.config, place=place, baseline=baseline)
         return await write_report(project.builder, await run_steps(project, run), run, context)
 
     @function

@@ -98,6 +98,7 @@ async def scan_image(
         location=f"requirements/{image.variant.value}.txt",
     )
     found = await findings(project.builder, question, advisories, project.config.service.scan, now)
+    found = found.with_file(CYCLONEDX, question.bill)
     failures = (await found.file(FAILURES).contents()).splitlines()
     return Outcome(step="scan", variant=image.variant, files=await found.sync(), failures=tuple(failures))
 

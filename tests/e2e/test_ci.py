@@ -119,7 +119,7 @@ def test_the_report_is_complete_though_a_test_failed(job):
     }
     page = (job.report / "report.html").read_text()
     assert "on &lt;purpose&gt;" in page
-    assert "<svg" in page
+    assert 'class="map"' in page
 
 
 def test_the_summary_tells_the_failure_on_the_job_page(job):

@@ -11,7 +11,7 @@ from engines import wheelhouse
 
 ROOT = Path(__file__).parents[2]
 LINES = re.findall(r"^    (dagger call [^\n#]*)", (ROOT / "README.md").read_text(), re.MULTILINE)
-PARSED = ("publish", "--variant=gpu", "test ", " init ")
+PARSED = ("publish", "--variant=gpu", "test ", " init ", " ci ")
 """Lines that are only parsed, in tests/test_workflows.py: these functions have tests of their own."""
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 

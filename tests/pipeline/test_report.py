@@ -27,7 +27,7 @@ def test_a_good_report_is_counted():
     """One line, also with what was skipped."""
     report = {"version": VERSION, "status": "passed", "failures": [], "checks": CHECKS}
 
-    assert require_good(report) == "2 passed, 0 failed, 1 skipped"
+    assert require_good(report) == "2 passed, 0 failed, 1 skipped, 0 unscanned"
 
 
 def test_every_failure_is_listed_with_both_lines():

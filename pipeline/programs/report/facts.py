@@ -2,15 +2,18 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
-from report.checks import FAILED, PASSED, SKIPPED, Check, checks_of
+from report.checks import FAILED, PASSED, SKIPPED, UNSCANNED, Check, checks_of
 
 VERSION: Final = 1
 """Of facts.json and report.json; another one is refused."""
+BASELINE: Final = "baseline.json"
+SBOM: Final = "sbom.cdx.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +23,15 @@ class Outcome:
     folder: Path
     facts: dict[str, Any]
     checks: tuple[Check, ...]
+    baseline: dict[str, Any]
+    """report.json of an earlier run; empty for none."""
 
     @classmethod
     def read(cls, folder: Path, facts: dict[str, Any]) -> "Outcome":
         """Return the outcome whose inputs are in a folder."""
         found = tuple(check for step in facts["steps"] for check in checks_of(folder, step))
-        return cls(folder, facts, found)
+        earlier = _read(folder / BASELINE)
+        return cls(folder, facts, found, earlier if earlier.get("version") == VERSION else {})
 
     @property
     def variants(self) -> list[str]:
@@ -51,23 +57,20 @@ class Outcome:
         A scan is passed only when every part of the image was scanned.
         """
         found = {one.status for one in self.of_step(variant, step)}
-        if FAILED in found:
-            return FAILED
-        partly = step == "scan" and SKIPPED in found
-        return PASSED if PASSED in found and not partly else SKIPPED
+        return next((one for one in (FAILED, UNSCANNED, PASSED) if one in found), SKIPPED)
 
     def cell(self, variant: str, step: str) -> str:
         """Return the numbers of one step, short: `3`, `1 of 4 failed`, `3, 1 skipped`."""
         counts = Counter(one.status for one in self.of_step(variant, step))
-        failed, passed, skipped = counts[FAILED], counts[PASSED], counts[SKIPPED]
+        failed, passed = counts[FAILED], counts[PASSED]
         told = [f"{failed} of {counts.total()} failed"] if failed else [str(passed)] if passed else []
-        return ", ".join([*told, *([f"{skipped} skipped"] if skipped else [])])
+        return ", ".join([*told, *(f"{counts[one]} {one}" for one in (SKIPPED, UNSCANNED) if counts[one])])
 
-    def counted(self, checks: list[Check]) -> str:
+    def counted(self, checks: Sequence[Check]) -> str:
         """Return `3 passed, 1 failed`."""
         counts = Counter(one.status for one in checks)
         return ", ".join(
-            f"{counts[status]} {status}" for status in (PASSED, FAILED, SKIPPED) if counts[status]
+            f"{counts[status]} {status}" for status in (PASSED, FAILED, SKIPPED, UNSCANNED) if counts[status]
         )
 
     def lines(self, variant: str, step: str) -> dict[str, str]:
@@ -77,11 +80,20 @@ class Outcome:
 
     def sizes(self, variant: str) -> dict[str, int]:
         """Return raw_bytes and zstd_bytes of an image; empty where it was not measured."""
-        path = self.folder / variant / "layers" / "layers.json"
-        if not path.exists():
-            return {}
-        found = json.loads(path.read_text())
-        return {key: found[key] for key in ("raw_bytes", "zstd_bytes")}
+        found = _read(self.folder / variant / "layers" / "layers.json")
+        return {key: found[key] for key in ("raw_bytes", "zstd_bytes") if key in found}
+
+    def layers(self, variant: str) -> list[dict[str, Any]]:
+        """Return the layers of an image with the bytes of their packages."""
+        return list(_read(self.folder / variant / "layers" / "layers.json").get("layers", ()))
+
+    def components(self, variant: str) -> list[dict[str, Any]]:
+        """Return the components of an image's SBOM."""
+        return list(_read(self.folder / variant / "scan" / SBOM).get("components", ()))
+
+    def scan(self, variant: str) -> dict[str, Any]:
+        """Return what the scan of an image found; empty where it was not scanned."""
+        return _read(self.folder / variant / "scan" / "findings.json")
 
     def covered(self, variant: str) -> float | None:
         """Return the share of lines that the service's own tests ran, 0 to 1; None where nobody counted."""
@@ -103,6 +115,15 @@ class Outcome:
             return ""
         text = path.read_text()
         return text if _is_drawing(text) else ""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return a JSON object; empty where there is none, or none that can be read: a check says so."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _is_drawing(svg: str) -> bool:

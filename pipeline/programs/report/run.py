@@ -13,6 +13,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from report.baseline import images
 from report.facts import VERSION, Outcome
 from report.page import page
 from report.summary import summary
@@ -48,11 +49,13 @@ def document(outcome: Outcome) -> dict[str, object]:
         "status": outcome.status,
         "service": outcome.facts["service"],
         "module": outcome.facts["module"],
+        "now": outcome.facts["now"],
         "failures": [
             {**asdict(one), **outcome.lines(one.variant, one.step)} for one in outcome.of_status("failed")
         ],
         "checks": [asdict(one) for one in outcome.checks],
         "steps": outcome.facts["steps"],
+        "images": images(outcome),
     }
 
 

@@ -4,11 +4,11 @@ import re
 from collections import Counter
 from typing import Final
 
-from report.checks import FAILED, PASSED, SKIPPED, Check
+from report.checks import FAILED, PASSED, SKIPPED, UNSCANNED, Check
 from report.facts import Outcome
 from report.words import first_line, mb
 
-MARKS: Final = {PASSED: "✅", FAILED: "❌", SKIPPED: "⏭️"}
+MARKS: Final = {PASSED: "✅", FAILED: "❌", SKIPPED: "⏭️", UNSCANNED: "⚠️"}
 MOST: Final = 30
 """Failures that are told one by one; GitHub cuts a summary at 1 MiB."""
 
@@ -59,12 +59,12 @@ def _failure(outcome: Outcome, one: Check) -> list[str]:
 
 
 def _skipped(outcome: Outcome) -> list[str]:
-    found = outcome.of_status(SKIPPED)
+    found = [*outcome.of_status(UNSCANNED), *outcome.of_status(SKIPPED)]
     if not found:
         return []
-    counts = Counter((f"{one.variant} {one.step}", first_line(one.message)) for one in found)
-    told = [f"- {step}: {count} skipped: {escaped(reason)}" for (step, reason), count in counts.items()]
-    return ["<details><summary>skipped</summary>", "", *told, "", "</details>"]
+    counts = Counter((f"{one.variant} {one.step}", one.status, first_line(one.message)) for one in found)
+    told = [f"- {step}: {count} {kind}: {escaped(why)}" for (step, kind, why), count in counts.items()]
+    return ["<details><summary>skipped and unscanned</summary>", "", *told, "", "</details>"]
 
 
 def fenced(text: str) -> list[str]:

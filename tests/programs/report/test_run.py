@@ -131,7 +131,7 @@ def test_texts_of_the_outcome_are_never_markup(report, given):
     _, page, summary = report()
 
     found = Elements(page)
-    assert set(found.tags) - safe <= {"article", "h3", "pre", "h2"}
+    assert set(found.tags) - safe <= {"article", "h3", "pre", "h2", "button"}
     assert not [name for name, _ in found.attributes if name.startswith("on")]
     assert HOSTILE in "".join(found.texts)
     assert "<script" not in summary
@@ -239,7 +239,7 @@ def test_an_image_that_was_scanned_in_part_has_no_green_scan(report, given):
     document, _, summary = report()
 
     assert document["status"] == "passed"
-    assert "⏭️ 1, 2 skipped | 2.0" in summary
+    assert "⚠️ 1, 2 unscanned | 2.0" in summary
 
 
 def test_facts_of_another_version_are_refused(given, monkeypatch, capsys):
@@ -251,3 +251,62 @@ def test_facts_of_another_version_are_refused(given, monkeypatch, capsys):
     assert run.main() == 2
     assert "version 99; expected 1. Run `ci` again." in capsys.readouterr().err
     assert not (given / "out").exists()
+
+
+LAYERS = [
+    {"number": 1, "packages": {"libc6": 6_000_000, "a": 100, "b": 100}},
+    {"number": 2, "packages": {"numpy": 4_000_000}},
+]
+
+
+def test_the_map_shares_the_whole_area_by_bytes():
+    """Tiles never overlap, cover everything, and are as large as what they stand for."""
+    from report.tiles import tiles  # noqa: PLC0415 - found once sys.path is set
+
+    found = {tile.name: tile for tile in tiles(LAYERS)}
+
+    assert {name: round(one.place.width * one.place.height, 2) for name, one in found.items()} == {
+        "libc6": round(6_000_000 / 10_000_200 * 10_000, 2),
+        "2 smaller": round(200 / 10_000_200 * 10_000, 2),
+        "numpy": round(4_000_000 / 10_000_200 * 10_000, 2),
+    }
+    assert found["libc6"].layer == found["2 smaller"].layer != found["numpy"].layer
+
+
+def test_packages_licences_and_vulnerabilities_are_tables(report, given):
+    """A row each, with what it sorts by; an accepted finding says until when."""
+    component = {"name": "numpy", "version": "2.5", "purl": "pkg:pypi/numpy@2.5"}
+    licences = [{"license": {"id": "MIT"}}, {"expression": "Apache-2.0 OR ISC"}]
+    write(given / "cpu/scan/sbom.cdx.json", {"components": [component | {"licenses": licences}]})
+    scan = json.loads((given / "cpu/scan/findings.json").read_text())
+    finding = {"component": "numpy", "version": "2.5", "fixed": []}
+    scan["findings"] = [
+        finding | {"id": "CVE-1", "severity": "low", "fixed": ["2.6"]},
+        finding | {"id": "CVE-2", "severity": "critical"},
+    ]
+    scan["ignored"] = [{"id": "CVE-1", "reason": "unused", "until": "2027-01-01"}]
+    write(given / "cpu/scan/findings.json", scan)
+
+    texts = " ".join(" ".join(Elements(report()[1]).texts).split())
+
+    assert "numpy 2.5 Python MIT AND Apache-2.0 OR ISC" in texts
+    assert "CVE-2 numpy 2.5 critical no version open" in texts
+    assert "CVE-1 numpy 2.5 low 2.6 accepted until 2027-01-01" in texts
+    assert texts.index("CVE-2") < texts.index("CVE-1")
+
+
+def test_what_changed_since_the_baseline_is_told(report, given):
+    """Sizes, packages, vulnerabilities and checks that are not as they were; nothing else."""
+    earlier, before, _ = report()
+    earlier["images"]["cpu"] |= {"raw_bytes": 1_000_000, "packages": {"old": "1"}, "findings": ["CVE-9"]}
+    earlier["checks"][0]["status"] = "failed"
+    write(given / "baseline.json", earlier)
+
+    texts = " ".join(" ".join(Elements(report()[1]).texts).split())
+
+    assert "Since the baseline" not in before
+    assert "cpu uncompressed 1.0 MB 2.0 MB +1.0 MB" in texts
+    assert "cpu old 1 - gone" in texts
+    assert "cpu CVE-9 open - vulnerability" in texts
+    assert "failed passed check" in texts
+    assert "as zstd 1.0 MB" not in texts.partition("Since the baseline")[2].partition("Sizes")[0]
