@@ -1,6 +1,7 @@
 """What the README says is so."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -108,3 +109,11 @@ def test_decisions_are_dated_records() -> None:
         assert record.name.startswith(date.removeprefix("Date: ")), record.name
         named = {name.rpartition("/")[2] for name in re.findall(r"`([\w/]+\.py)`", text)}
         assert named <= files, record.name
+
+
+def test_the_schema_is_what_the_classes_declare() -> None:
+    """docs/wheelhouse.schema.json has every key of the table; `python docs/schema.py` writes it again."""
+    written = written_by("schema")
+
+    assert (ROOT / "docs" / "wheelhouse.schema.json").read_text() == written
+    assert set(json.loads(written)["properties"]) == set(ServiceConfig.model_fields)
