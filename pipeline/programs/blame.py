@@ -38,4 +38,6 @@ class Dropped:
         found = [self.modules[name] for name in names if name in self.modules]
         found += [path for path in BELOW_SITE.findall(failure) if path in self.paths]
         found += [self.libraries[name] for name in LIBRARY.findall(failure) if name in self.libraries]
+        # A package that puts a folder of its own on sys.path imports what is in it by a short name.
+        found += [path for module, path in self.modules.items() if module.rpartition(".")[2] in quoted]
         return found[0] if found else ""

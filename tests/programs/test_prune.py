@@ -238,6 +238,19 @@ def test_a_rule_that_breaks_an_import_is_switched_off_for_the_distribution(demo)
     assert report["tests"]["kept"][0]["why"] == "import demo needs demo/tests/data.bin"
 
 
+def test_a_module_imported_through_a_folder_on_the_path_comes_back(demo):
+    """A package that puts its own folder on sys.path names what is in it by the last part only."""
+    folder = "os.path.dirname(__file__) + '/tests'"
+    text = f"import os, sys\nsys.path.insert(0, {folder})\n__import__('hel' + 'per')\n"
+    files = {"demo/__init__.py": text, "demo/tests/helper.py": ""}
+    demo.write({**files, "demo/a.h": ""})
+
+    report = demo.prune(*NO_SYMBOLS)
+
+    assert demo.left() == set(files)
+    assert report["tests"]["kept"][0]["why"] == "import demo needs demo/tests/helper.py"
+
+
 def test_console_scripts_stay_unless_their_module_went(demo):
     """A script on PATH works: only one whose module a rule dropped goes with it."""
     points = "[console_scripts]\nalembic = demo:main\nonnxruntime_test = onnxruntime.tools.t:main\n"
