@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from importlib.metadata import version as distribution_version
 
 import pytest
 
@@ -212,6 +213,24 @@ def test_version_and_help_do_not_load_the_client():
         ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
 
         assert (ran.returncode, ran.stderr) == (0, ""), words
+
+
+@pytest.mark.parametrize("words", [[], ["--help"]])
+def test_the_program_alone_teaches(words, capsys):
+    """Without words it prints its verbs, examples and exit codes as `--help` does, and succeeds."""
+    assert main(words) == 0
+
+    said = capsys.readouterr()
+    assert "wheelhouse call build --help" in said.out
+    assert "Exit codes: 0 done, 1 failed, 2 canceled" in said.out
+    assert said.err == ""
+
+
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_the_version_is_that_of_the_engines_distribution(word, capsys):
+    """Where only the engine is installed, no distribution is called wheelhouse."""
+    assert main([word]) == 0
+    assert capsys.readouterr().out == f"wheelhouse {distribution_version('wheelhouse-engine')}\n"
 
 
 def test_an_unknown_verb_names_the_near_miss(capsys):

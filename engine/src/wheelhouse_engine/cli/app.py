@@ -15,6 +15,17 @@ _RAW: Final[dict[str, Any]] = {
     "add_help_option": False,
 }
 """For verbs whose flags the module decides."""
+_EXAMPLES: Final = """\b
+Examples:
+  wheelhouse functions                             list what this folder's module can do
+  wheelhouse call build --help                     show the arguments of a function
+  wheelhouse call build --variant=cpu -o cpu.tar   call it and export what it returns
+  wheelhouse functions -m github.com/OWNER/REPO    ask a module of somebody else
+  wheelhouse doctor                                check what this machine has
+
+\b
+Exit codes: 0 done, 1 failed, 2 canceled, else the exit code of the process that failed in a container.
+"""
 
 
 class Verbs(click.Group):
@@ -31,7 +42,12 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=_EXAMPLES,
+)
+@click.version_option(package_name="wheelhouse-engine", message="wheelhouse %(version)s")
 @click.option("--engine", help="Engine to use: dagger or embedded (default: dagger where it answers).")
 @click.option("--progress", default="auto", help="How to show progress: auto, plain, tty, dots or logs.")
 @click.option("-q", "--quiet", count=True, help="Show less; nothing stays when it is done.")
@@ -167,7 +183,7 @@ def version() -> int:
     """Print the version."""
     from importlib.metadata import version as installed_version  # noqa: PLC0415 - 0.03 s
 
-    click.echo(f"wheelhouse {installed_version('wheelhouse')}")
+    click.echo(f"wheelhouse {installed_version('wheelhouse-engine')}")
     return 0
 
 
@@ -181,6 +197,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     environ = dict(os.environ)  # module code sees less of it
     try:
         return int(cli.main(args=words, obj=tuple(words), prog_name="wheelhouse", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
     except click.ClickException as error:
         sys.stderr.write(f"Error: {error.format_message()}\nRun 'wheelhouse --help' for usage.\n")
         return EXIT_FAILED
