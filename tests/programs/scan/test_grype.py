@@ -39,7 +39,7 @@ def test_matches_of_grype_are_findings_and_the_control_is_not(scanner, tmp_path)
     [
         ({"matches": [MATCH], "descriptor": DESCRIPTOR}, "the positive control failed"),
         ({"matches": [], "descriptor": DESCRIPTOR}, "the positive control failed"),
-        ({"matches": [CONTROL]}, "no JSON report of grype"),
+        ({"matches": [CONTROL]}, "not a JSON report of grype"),
         (
             {"matches": [CONTROL], "descriptor": {"version": "0", "db": {"built": "2026-01-01T00:00:00Z"}}},
             "194 days",

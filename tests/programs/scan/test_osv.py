@@ -43,8 +43,8 @@ def test_records_of_osv_scanner_are_findings_and_the_control_is_not(scanner, tmp
     [
         ({"results": []}, "the positive control failed"),
         ({"results": [{"packages": [CONTROL]}]}, "0 of 1 components scanned"),
-        ({}, "no JSON report of osv-scanner"),
-        ([], "no JSON report of osv-scanner"),
+        ({}, "not a JSON report of osv-scanner"),
+        ([], "not a JSON report of osv-scanner"),
     ],
 )
 def test_a_blind_report_fails(scanner, tmp_path, report, reason):

@@ -91,7 +91,7 @@ def test_empty_data_fails(scanner, tmp_path, sabotage, seen):
 @pytest.mark.parametrize(
     ("sabotage", "reason"),
     [
-        (text("all.zip", "junk"), "no whole zip"),
+        (text("all.zip", "junk"), "not a valid zip archive"),
         (text("all.json", "{"), "Expecting"),
         (text("all.json", '{"vulnerabilities": 3}'), "no OSV record"),
         (text("all.json", '[{"id": "X-1"}]'), "`modified`"),
@@ -127,8 +127,8 @@ def test_a_record_with_a_field_of_another_kind_fails(scanner, tmp_path, wrong):
 
 @pytest.mark.parametrize("sabotage", [truncated_zip, damaged_member])
 def test_truncated_or_damaged_data_fails(scanner, tmp_path, sabotage):
-    """A download that was cut, or one flipped bit, is no whole archive."""
-    assert refused(scanner, sabotage(tmp_path), "no whole zip")
+    """A download that was cut, or one flipped bit, is not a whole archive."""
+    assert refused(scanner, sabotage(tmp_path), "not a valid zip archive")
 
 
 def test_missing_data_fails(scanner, tmp_path):
@@ -218,7 +218,7 @@ def test_versions_that_cannot_be_read_are_findings(scanner):
     result = scanner.scan(scanner.bill(["starlette==unknown-vendor-build"]))
 
     assert len(result["findings"]) == 10
-    assert all("no PEP 440 version" in one["unjudgeable"] for one in result["findings"])
+    assert all("not a PEP 440 version" in one["unjudgeable"] for one in result["findings"])
     assert not result["passed"]
 
 
@@ -286,7 +286,7 @@ def test_an_index_of_data_that_cannot_be_trusted_fails_the_scan(scanner, tmp_pat
 
     assert "not a valid zip archive" in reasons(scanner, index)
     (index / "data.json").write_text("{}")
-    assert "no index of advisories" in reasons(scanner, index)
+    assert "not an index of advisories" in reasons(scanner, index)
 
 
 def test_records_in_a_folder_of_zips_are_read_like_one_file(scanner, tmp_path):
