@@ -149,11 +149,11 @@ class PublishFunctions(Settings):
         """Scan a published image again, by its attached SBOM."""
         project = await self._project()
         image = registry_at(reference, username, password, docker_config, registry, insecure)
-        bill = await published_list(project.builder, image)
+        sbom = await published_list(project.builder, image)
         known = self._advisories(advisories, advisories_file, scanner, offline=offline)
         config = project.config.service.scan
         return await require_passed(
-            await findings(project.builder, Question(bill=bill), known, config, current_time())
+            await findings(project.builder, Question(bill=sbom), known, config, current_time())
         )
 
     @uncached

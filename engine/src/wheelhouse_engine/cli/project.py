@@ -170,11 +170,7 @@ async def open_session(
         ) as session:
             if loaded and loaded.table:
                 session.extend(loaded.table)
-            if settings.interactive:
-                session.engine.terminal.on_failure = tuple(shlex.split(settings.interactive_command))
-            settings.scrub = session.engine.secrets.scrub
-            os.environ["DAGGER_SESSION_PORT"] = str(session.port)
-            os.environ["DAGGER_SESSION_TOKEN"] = session.token
+            _apply_settings(session, settings)
             join_client(session.schema, session.answer_document)
             gc.freeze()  # what was imported stays: no need to look at it again
             gc.enable()
@@ -189,6 +185,15 @@ async def open_session(
                 await _close_client()
     finally:
         progress.close()
+
+
+def _apply_settings(session: "Session", settings: Settings) -> None:
+    """Pass a command's settings to its session, and the session's address to the client."""
+    if settings.interactive:
+        session.engine.terminal.on_failure = tuple(shlex.split(settings.interactive_command))
+    settings.scrub = session.engine.secrets.scrub
+    os.environ["DAGGER_SESSION_PORT"] = str(session.port)
+    os.environ["DAGGER_SESSION_TOKEN"] = session.token
 
 
 def run_until_done(
