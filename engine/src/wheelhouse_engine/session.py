@@ -65,6 +65,38 @@ REPAIRS: Final = 20
 assert ops.__all__ and HANDLERS  # noqa: S101, PT018 - importing `ops` filled the table
 
 
+async def _new_engine(  # noqa: PLR0913, PLR0917 - what a session is opened with
+    stack: contextlib.AsyncExitStack,
+    store: Store,
+    runner: Runner,
+    progress: Progress,
+    environ: Mapping[str, str],
+    workdir: Path,
+    *,
+    plan: bool,
+) -> Engine:
+    """Register a session, clean up after dead ones, and return its engine."""
+    tmpfs = stack.enter_context(_memory())
+    registration = await stack.enter_async_context(Registration.new(store, tmpfs))
+    buildah = Buildah(runner, store.storage, store.runroot, registration.name, tmpfs)
+    containers = Containers(runner, tmpfs / "runc", buildah.environ)
+    network = Network(runner, network_name(registration.name))
+    if not plan and (healed := await registration.clean(buildah, network)):
+        progress.warn(healed)
+    return Engine(
+        store=store,
+        buildah=buildah,
+        progress=progress,
+        session=registration.name,
+        secrets=Secrets(environ, workdir),
+        runner=runner,
+        environ=environ,
+        workdir=workdir,
+        services=Services(network),
+        containers=containers,
+    )
+
+
 @dataclass(slots=True)
 class Session:
     """Be one session: what a client is connected to."""
@@ -107,25 +139,7 @@ class Session:
         runner = runner or (RefusingRunner() if plan else ProcessRunner())
         progress, limits = SilentProgress(sys.stderr) if plan else progress, Limits.of(environ, store.root)
         async with contextlib.AsyncExitStack() as stack:
-            tmpfs = stack.enter_context(_memory())
-            registration = await stack.enter_async_context(Registration.new(store, tmpfs))
-            buildah = Buildah(runner, store.storage, store.runroot, registration.name, tmpfs)
-            containers = Containers(runner, tmpfs / "runc", buildah.environ)
-            network = Network(runner, network_name(registration.name))
-            if not plan and (healed := await registration.clean(buildah, network)):
-                progress.warn(healed)
-            engine = Engine(
-                store=store,
-                buildah=buildah,
-                progress=progress,
-                session=registration.name,
-                secrets=Secrets(environ, workdir),
-                runner=runner,
-                environ=environ,
-                workdir=workdir,
-                services=Services(network),
-                containers=containers,
-            )
+            engine = await _new_engine(stack, store, runner, progress, environ, workdir, plan=plan)
             session = cls(load_api(store.root / "api"), store, engine, plan)
             try:
                 async with (
